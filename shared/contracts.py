@@ -1,0 +1,89 @@
+"""What crosses a service's border: job kinds, task and queue names, and the requests that start jobs.
+
+Messages carry a job's id and nothing else; the request is read from the job's row.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class JobKind(StrEnum):
+    """One word per thing that a caller starts and polls."""
+
+    SYNC = "sync"
+    BUILD = "build"
+    SCORING = "scoring"
+    RESCORE = "rescore"
+    PIPELINE = "pipeline"
+
+
+class JobState(StrEnum):
+    """`queued -> running -> succeeded | failed | cancelled`; a state never goes back."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+TERMINAL_STATES = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
+
+# kind -> (Celery task, queue). A pipeline has none: its children carry it (shared/jobs/store.py).
+TASKS: dict[JobKind, tuple[str, str]] = {
+    JobKind.SYNC: ("ingest.sync_source", "ingest"),
+    JobKind.BUILD: ("transform.build_marts", "transform"),
+    JobKind.SCORING: ("scoring.score_accounts", "scoring.batch"),
+    JobKind.RESCORE: ("scoring.rescore_account", "scoring.interactive"),
+}
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SyncRequest(_Request):
+    """Read one source and land it. `full` ignores the stored cursor; `incremental` reads what changed since."""
+
+    source: str = Field(min_length=1, max_length=64, examples=["mock"])
+    mode: Literal["incremental", "full"] = "incremental"
+    options: dict[str, Any] = Field(default_factory=dict, examples=[{"accounts": 500, "visits": 20000}])
+
+
+NodeSelector = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.,:+@*\-/ ]{1,200}$", examples=["dim_accounts+"])]
+
+
+class BuildRequest(_Request):
+    """Run `dbt build`. `select` is dbt's node selection; None is everything."""
+
+    select: NodeSelector | None = None
+    full_refresh: bool = False
+
+
+class AccountScope(_Request):
+    """Named accounts, whether or not they are active prospects."""
+
+    account_ids: list[Annotated[str, Field(min_length=1, max_length=200)]] = Field(min_length=1, max_length=1000)
+
+
+class ScoringRequest(_Request):
+    """Score active prospects, best baseline first. Unchanged accounts cost no model call unless `force`.
+
+    `limit` takes the top of the ranking before unchanged ones are skipped, so a repeat does no more work.
+    `dry_run` asks the model and reports, and writes nothing.
+    """
+
+    scope: Literal["all"] | AccountScope = "all"
+    limit: int | None = Field(None, ge=1)
+    force: bool = False
+    dry_run: bool = False
+
+
+class PipelineRequest(_Request):
+    """The three, one after the other, as one job with three children."""
+
+    sync: SyncRequest
+    build: BuildRequest = BuildRequest()
+    scoring: ScoringRequest = ScoringRequest()

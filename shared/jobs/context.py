@@ -1,0 +1,36 @@
+"""What a flow sees of the job it works for: its id, its request, and a pen for progress. No database, no Celery."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+
+class JobCancelled(Exception):
+    """The caller asked to stop; the flow unwinds at the next batch and what it has written stays."""
+
+
+class LeaseLost(Exception):
+    """Another worker holds a higher fence: this one may not write another effect."""
+
+
+class JobContext(Protocol):
+    """The job of the running flow."""
+
+    job_id: str
+    request: Mapping[str, Any]
+
+    def report(self, phase: str, done: int, total: int | None = None, unit: str = "rows") -> None:
+        """Record progress; cheap enough for every batch (written at most twice a second, phase changes at once).
+
+        Raises:
+            JobCancelled, LeaseLost: as `check`.
+        """
+        ...
+
+    def check(self) -> None:
+        """Call right before each effect (a warehouse commit).
+
+        Raises:
+            JobCancelled: the caller asked to stop.
+            LeaseLost: this worker no longer holds the job's highest fence.
+        """
+        ...

@@ -1,0 +1,10 @@
+"""The warehouse: `open_warehouse()` gives short connections to Snowflake or DuckDB, `merge.py` the one way to write.
+
+Two places know which engine it is: `duckdb.py` and `snowflake.py`. Everything else writes SQL that both accept
+(docs/adr/0004).
+"""
+
+from shared.warehouse.engine import Warehouse, open_warehouse
+from shared.warehouse.merge import MergeCounts, merge_rows, merge_staged
+
+__all__ = ["MergeCounts", "Warehouse", "merge_rows", "merge_staged", "open_warehouse"]

@@ -1,0 +1,109 @@
+"""DuckDB embedded on one machine: two files, a lock around every opening, no pool.
+
+Measured reasons: one process at a time may write a file; a pooled connection would keep it locked after check-in; and
+without the outer lock DuckDB 2.0 lost commits (tests/shared/test_duckdb_commits.py).
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import sqlalchemy as sa
+from sqlalchemy.pool import NullPool
+
+from shared.settings import WarehouseSettings
+from shared.warehouse.filelock import file_lock
+
+_CORE_SCHEMAS = ("raw", "analytics")
+_OUTBOUND_SCHEMAS = ("reverse_etl_outbound",)
+
+
+class DuckdbWarehouse:
+    """See `shared.warehouse.engine.Warehouse`."""
+
+    def __init__(self, settings: WarehouseSettings) -> None:
+        self._settings = settings
+        self.dialect: sa.Dialect = sa.create_engine("duckdb:///:memory:", poolclass=NullPool).dialect
+
+    @contextmanager
+    def core(self, *, write: bool = False) -> Iterator[sa.Connection]:
+        with self._open(self._settings.core_path, _CORE_SCHEMAS, write=write) as connection:
+            yield connection
+
+    @contextmanager
+    def outbound(self, *, write: bool = False) -> Iterator[sa.Connection]:
+        with self._open(self._settings.outbound_path, _OUTBOUND_SCHEMAS, write=write) as connection:
+            yield connection
+
+    @contextmanager
+    def core_beside_outbound(self) -> Iterator[sa.Connection]:
+        core, outbound = self._settings.core_path, self._settings.outbound_path
+        self._create(core, _CORE_SCHEMAS)
+        self._create(outbound, _OUTBOUND_SCHEMAS)
+        # Always core first, then outbound: one order for all processes, so two can't wait for each other.
+        with self._lock(core, exclusive=False), self._lock(outbound, exclusive=False):
+            engine = sa.create_engine("duckdb:///:memory:", poolclass=NullPool)
+            with engine.begin() as connection:
+                _mirror(connection, core, "core")
+                _mirror(connection, outbound, "outbound")
+                yield connection
+
+    @contextmanager
+    def reserve_core(self) -> Iterator[Mapping[str, str]]:
+        self._create(self._settings.core_path, _CORE_SCHEMAS)
+        with self._lock(self._settings.core_path, exclusive=True):
+            yield {"GTM_DUCKDB_CORE_PATH": str(self._settings.core_path.resolve())}
+
+    def stage(self, connection: sa.Connection, name: str, rows: pa.Table) -> None:
+        raw = connection.connection.driver_connection
+        assert raw is not None
+        raw.register("arrow_batch", rows)
+        try:
+            raw.execute(f"create temporary table if not exists {name} as select * from arrow_batch limit 0")
+            raw.execute(f"insert into {name} select * from arrow_batch")
+        finally:
+            raw.unregister("arrow_batch")
+
+    @contextmanager
+    def _open(self, path: Path, schemas: tuple[str, ...], *, write: bool) -> Iterator[sa.Connection]:
+        self._create(path, schemas)
+        with self._lock(path, exclusive=write):
+            engine = sa.create_engine(
+                f"duckdb:///{path}",
+                poolclass=NullPool,
+                connect_args={"read_only": not write},
+            )
+            with engine.begin() as connection:
+                yield connection
+
+    def _create(self, path: Path, schemas: tuple[str, ...]) -> None:
+        """Make the file with its schemas, so that a reader may come before the first writer."""
+        if path.exists():
+            return
+        with self._lock(path, exclusive=True):
+            if path.exists():
+                return
+            fresh = path.with_name(path.name + ".new")
+            fresh.unlink(missing_ok=True)
+            engine = sa.create_engine(f"duckdb:///{fresh}", poolclass=NullPool)
+            with engine.begin() as connection:
+                for schema in schemas:
+                    connection.execute(sa.text(f"create schema if not exists {schema}"))
+            fresh.rename(path)  # whole or not at all, also under kill -9
+
+    def _lock(self, path: Path, *, exclusive: bool):  # type: ignore[no-untyped-def]
+        return file_lock(path, exclusive=exclusive, timeout_seconds=self._settings.lock_timeout_seconds)
+
+
+def _mirror(connection: sa.Connection, path: Path, catalog: str) -> None:
+    """Attach a file read-only and show its tables under their two-part names, as Snowflake has them."""
+    connection.execute(sa.text(f"attach '{_quoted(path)}' as {catalog} (read_only)"))
+    listing = "select table_schema, table_name from information_schema.tables where table_catalog = :catalog"
+    for schema, table in connection.execute(sa.text(listing), {"catalog": catalog}).all():
+        connection.execute(sa.text(f"create schema if not exists memory.{schema}"))
+        connection.execute(sa.text(f"create view memory.{schema}.{table} as select * from {catalog}.{schema}.{table}"))
+
+
+def _quoted(path: Path) -> str:
+    return str(path.resolve()).replace("'", "''")
