@@ -1,0 +1,192 @@
+"""Jobs as the workers know them: claim, beat, end. Every write carries the fence that the claim gave.
+
+A claim raises the fence, so whoever held the job before can't write its row any more (ADR 0003).
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from shared.contracts import JobKind, JobState
+from shared.errors import GtmError
+from shared.jobs.owner import current_owner, is_known_dead
+from shared.jobs.transitions import Ticket, begin_job, end_job, lock_job, take_generation
+from shared.operations.database import OperationsDatabase
+from shared.operations.models import Job
+from shared.settings import OperationsSettings
+
+_FIRST_BACKOFF_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to work on a job, until a higher fence exists."""
+
+    job_id: str
+    kind: JobKind
+    fence: int
+    attempt: int
+    request: dict[str, Any]
+    request_id: str | None
+    subject: str | None
+
+
+@dataclass(frozen=True)
+class Beat:
+    """What a worker learns when it reports."""
+
+    is_held: bool
+    is_cancel_requested: bool
+
+
+class Leases:
+    """The protocol between workers, and between a worker and the sweeper. Each method is one transaction."""
+
+    def __init__(self, database: OperationsDatabase, settings: OperationsSettings) -> None:
+        self._database = database
+        self._settings = settings
+
+    def claim(self, job_id: str) -> tuple[Claim | None, list[Ticket]]:
+        """Take a queued job, or a running one whose worker is gone.
+
+        Gives no claim when someone else works on it, when it has ended, when its caller cancelled it, or when it was
+        taken up `max_attempts` times already (then it fails, with the last error it met).
+        """
+        with self._database.write() as session:
+            job = lock_job(session, job_id)
+            now = self._database.now(session)
+            if job is None or not self._is_free(job, now):
+                return None, []
+            if (tickets := self._end_if_due(session, job, now)) is not None:
+                return None, tickets
+            begin_job(session, job, now)
+            take_generation(session, job)
+            job.fence += 1
+            job.attempts += 1
+            job.worker = current_owner()
+            job.lease_until = now + timedelta(seconds=self._settings.lease_seconds)
+            claim = Claim(job.id, JobKind(job.kind), job.fence, job.attempts, job.request, job.request_id, job.subject)
+            return claim, []
+
+    def beat(self, claim: Claim, progress: dict[str, Any] | None = None) -> Beat:
+        """Renew the lease and, if given, write `phase`, `done`, `total`, `unit`."""
+        with self._database.write() as session:
+            lease_until = self._database.now(session) + timedelta(seconds=self._settings.lease_seconds)
+            held = _held(claim)
+            cancel = session.execute(
+                sa.update(Job)
+                .where(*held)
+                .values(lease_until=lease_until, **(progress or {}))
+                .returning(Job.cancel_requested_at)
+            ).one_or_none()
+            return Beat(is_held=cancel is not None, is_cancel_requested=bool(cancel and cancel[0]))
+
+    def end(
+        self,
+        claim: Claim,
+        state: JobState,
+        *,
+        result: dict[str, Any] | None = None,
+        error: dict[str, Any] | None = None,
+    ) -> list[Ticket] | None:
+        """Write the terminal state. None when the job is no longer this worker's: then nothing was written."""
+        with self._database.write() as session:
+            job = lock_job(session, claim.job_id)
+            if job is None or job.fence != claim.fence or job.state != JobState.RUNNING:
+                return None
+            return end_job(session, job, state, self._database.now(session), result=result, error=error)
+
+    def hand_back(self, claim: Claim, error: GtmError | None) -> list[Ticket] | None:
+        """Give up the lease so that another attempt follows: after a backoff for an error, at once for a time slice.
+
+        The last attempt's error ends the job instead. None when the job is no longer this worker's.
+        """
+        with self._database.write() as session:
+            job = lock_job(session, claim.job_id)
+            if job is None or job.fence != claim.fence or job.state != JobState.RUNNING:
+                return None
+            now = self._database.now(session)
+            job.worker = None
+            if error is None:  # a slice of a long resumable job is not a failed attempt
+                job.attempts -= 1
+                job.lease_until = job.dispatched_at = now
+                return [Ticket(job.id, JobKind(job.kind))]
+            job.error = error.to_problem()
+            if job.attempts >= self._settings.max_attempts:
+                return end_job(session, job, JobState.FAILED, now, error=_exhausted(job, error.to_problem()))
+            backoff = _FIRST_BACKOFF_SECONDS * 2 ** (job.attempts - 1)
+            job.lease_until = now + timedelta(seconds=backoff)
+            return []
+
+    def sweep(self, limit: int = 500) -> tuple[list[Ticket], dict[str, int]]:
+        """End what is due, and list what may lack a message, oldest first, with the number of waiting jobs a queue.
+
+        A second sweeper, or a ticket for a job that still has its message, does no harm: the claim decides.
+        """
+        with self._database.write() as session:
+            now = self._database.now(session)
+            tickets: list[Ticket] = []
+            waiting: dict[str, int] = {}
+            for job in session.scalars(_open_jobs(limit)).all():
+                if job.state == JobState.RUNNING and not self._is_free(job, now):
+                    continue
+                waiting[str(job.queue)] = waiting.get(str(job.queue), 0) + 1
+                if (follow_ups := self._end_if_due(session, job, now)) is not None:
+                    tickets += follow_ups
+                elif self._lacks_message(job, now):
+                    job.dispatched_at = now
+                    tickets.append(Ticket(job.id, JobKind(job.kind)))
+            return tickets, waiting
+
+    def _is_free(self, job: Job, now: datetime) -> bool:
+        if job.state == JobState.QUEUED:
+            return job.is_ready and job.queue is not None
+        if job.state != JobState.RUNNING or job.queue is None:
+            return False
+        # A row that never got a lease must not wait for ever: NULL counts as run out.
+        return job.lease_until is None or job.lease_until <= now or is_known_dead(job.worker)
+
+    def _end_if_due(self, session: Session, job: Job, now: datetime) -> list[Ticket] | None:
+        if job.cancel_requested_at is not None:
+            return end_job(session, job, JobState.CANCELLED, now)
+        if job.attempts >= self._settings.max_attempts:
+            return end_job(session, job, JobState.FAILED, now, error=_exhausted(job, job.error))
+        return None
+
+    def _lacks_message(self, job: Job, now: datetime) -> bool:
+        patience = timedelta(seconds=self._settings.redispatch_seconds)
+        if job.dispatched_at is None or job.dispatched_at <= now - patience:
+            return True
+        went_with_its_worker = job.started_at is not None and job.dispatched_at <= job.started_at
+        return job.state == JobState.RUNNING and went_with_its_worker
+
+
+def _held(claim: Claim) -> list[sa.ColumnElement[bool]]:
+    return [Job.id == claim.job_id, Job.fence == claim.fence, Job.state == JobState.RUNNING]
+
+
+def _open_jobs(limit: int) -> sa.Select[tuple[Job]]:
+    return (
+        sa.select(Job)
+        .where(Job.state.in_([JobState.QUEUED, JobState.RUNNING]), Job.queue.is_not(None), Job.is_ready)
+        .order_by(Job.created_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+
+
+def _exhausted(job: Job, last_error: dict[str, Any] | None) -> dict[str, Any]:
+    if last_error is not None:
+        return {**last_error, "attempts": job.attempts}
+    return {
+        "type": "https://fleet-gtm.example/problems/worker-lost",
+        "title": "The worker was lost",
+        "status": 500,
+        "code": "worker-lost",
+        "detail": f"The worker died {job.attempts} times while it held this job (killed, or out of memory). "
+        "Look at the worker's log and its memory limit, then start the job again.",
+        "attempts": job.attempts,
+    }

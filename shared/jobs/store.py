@@ -1,0 +1,197 @@
+"""Jobs as the APIs know them: start, read, list, cancel. The workers' side is `leases.py`."""
+
+import base64
+import binascii
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from shared.contracts import TERMINAL_STATES, JobKind, JobState, PipelineRequest
+from shared.errors import InvalidRequest, NotFound
+from shared.jobs.transitions import Ticket, add_job, children_of, end_job, lock_job
+from shared.jobs.view import JobPage, JobView, build_job_view
+from shared.operations.database import OperationsDatabase
+from shared.operations.models import IdempotencyKey, Job
+
+
+@dataclass(frozen=True)
+class Started:
+    """A committed job. `tickets` is empty when an earlier request with the same key had started it."""
+
+    job: JobView
+    tickets: list[Ticket]
+
+
+class JobStore:
+    """The rows behind the REST resource `/v1/jobs`. Each method is one transaction."""
+
+    def __init__(self, database: OperationsDatabase) -> None:
+        self._database = database
+
+    def start(
+        self,
+        kind: JobKind,
+        request: dict[str, Any],
+        *,
+        idempotency_key: str | None = None,
+        request_id: str | None = None,
+    ) -> Started:
+        """Commit a new job. The same key and body give the job that the first call made.
+
+        Raises:
+            InvalidRequest: `idempotency-key-reused`, when the key came with another body before.
+        """
+        body_hash = hashlib.sha256(json.dumps([kind, request], sort_keys=True).encode()).hexdigest()
+        try:
+            with self._database.write() as session:
+                if idempotency_key and (known := session.get(IdempotencyKey, (idempotency_key, kind))):
+                    return Started(_known_job(session, known, body_hash), [])
+                now = self._database.now(session)
+                job, tickets = _add(session, kind, request, now, request_id)
+                session.flush()
+                if idempotency_key:
+                    session.add(
+                        IdempotencyKey(
+                            key=idempotency_key, operation=kind, body_hash=body_hash, job_id=job.id, created_at=now
+                        )
+                    )
+                    session.flush()
+                return Started(build_job_view(job, _children(session, job)), tickets)
+        except sa.exc.IntegrityError:
+            # Another request with this key committed between our look and our insert (PostgreSQL).
+            with self._database.read() as session:
+                known = session.get_one(IdempotencyKey, (idempotency_key, kind))
+                return Started(_known_job(session, known, body_hash), [])
+
+    def get(self, job_id: str) -> JobView:
+        """Raises NotFound for an id that was never accepted."""
+        with self._database.read() as session:
+            job = session.get(Job, job_id)
+            if job is None:
+                raise _unknown(job_id)
+            return build_job_view(job, _children(session, job))
+
+    def page(
+        self,
+        *,
+        kind: JobKind | None = None,
+        state: JobState | None = None,
+        created_after: datetime | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> JobPage:
+        """Newest first.
+
+        Raises:
+            InvalidRequest: `cursor-invalid`, for a cursor that no page gave.
+        """
+        query = sa.select(Job).order_by(Job.created_at.desc(), Job.id.desc()).limit(limit + 1)
+        if kind:
+            query = query.where(Job.kind == kind)
+        if state:
+            query = query.where(Job.state == state)
+        if created_after:
+            query = query.where(Job.created_at >= created_after)
+        if cursor:
+            moment, job_id = _parse_cursor(cursor)
+            is_older = Job.created_at < moment
+            query = query.where(sa.or_(is_older, sa.and_(Job.created_at == moment, Job.id < job_id)))
+        with self._database.read() as session:
+            jobs = session.scalars(query).all()
+        page = jobs[:limit]
+        next_cursor = _to_cursor(page[-1]) if len(jobs) > limit else None
+        return JobPage(items=[build_job_view(job) for job in page], next_cursor=next_cursor)
+
+    def cancel(self, job_id: str) -> Started:
+        """A waiting job ends at once, a running one at its next batch, an ended one stays as it is."""
+        with self._database.write() as session:
+            # Children before their parent, the order in which an ending child locks them: no deadlock.
+            children = [lock_job(session, child.id) for child in children_of(session, job_id)]
+            job = lock_job(session, job_id)
+            if job is None:
+                raise _unknown(job_id)
+            now = self._database.now(session)
+            tickets: list[Ticket] = []
+            for part in [job, *(child for child in children if child is not None)]:
+                part.cancel_requested_at = part.cancel_requested_at or now
+                if part.state == JobState.QUEUED and part.queue is not None and part.is_ready:
+                    tickets += end_job(session, part, JobState.CANCELLED, now)
+            session.flush()
+            return Started(build_job_view(job, _children(session, job)), tickets)
+
+    def latest_ended(self, kind: JobKind, *, state: JobState | None = None) -> JobView | None:
+        """The job of this kind that ended last."""
+        wanted = [state] if state else [JobState.SUCCEEDED, JobState.FAILED]
+        query = sa.select(Job).where(Job.kind == kind, Job.state.in_(wanted)).order_by(Job.finished_at.desc()).limit(1)
+        with self._database.read() as session:
+            job = session.scalars(query).first()
+            return build_job_view(job) if job else None
+
+
+def _add(
+    session: Session, kind: JobKind, request: dict[str, Any], now: datetime, request_id: str | None
+) -> tuple[Job, list[Ticket]]:
+    job = add_job(session, kind, request, now, request_id=request_id)
+    if kind != JobKind.PIPELINE:
+        return job, [Ticket(job.id, kind)]
+    session.flush()
+    parts = PipelineRequest.model_validate(request)
+    steps = ((JobKind.SYNC, parts.sync), (JobKind.BUILD, parts.build), (JobKind.SCORING, parts.scoring))
+    children = [
+        add_job(session, step, part.model_dump(mode="json"), now, request_id=request_id, parent=job, position=position)
+        for position, (step, part) in enumerate(steps)
+    ]
+    return job, [Ticket(children[0].id, JobKind.SYNC)]
+
+
+def _children(session: Session, job: Job) -> list[Job] | None:
+    return list(children_of(session, job.id)) if job.kind == JobKind.PIPELINE else None
+
+
+def _known_job(session: Session, known: IdempotencyKey, body_hash: str) -> JobView:
+    if known.body_hash != body_hash:
+        raise InvalidRequest(
+            f"Idempotency-Key {known.key!r} was used for another request body. Send a new key with a new request.",
+            code="idempotency-key-reused",
+            title="The idempotency key belongs to another request",
+            job_id=known.job_id,
+        )
+    job = session.get_one(Job, known.job_id)
+    return build_job_view(job, _children(session, job))
+
+
+def _unknown(job_id: str) -> NotFound:
+    return NotFound(
+        f"No job has the id {job_id!r}. Ids come from the Location header of a start; GET /v1/jobs lists them.",
+        code="job-not-found",
+        title="Unknown job",
+    )
+
+
+def is_ended(job: JobView) -> bool:
+    """Polling may stop."""
+    return job.state in TERMINAL_STATES
+
+
+def _to_cursor(job: Job) -> str:
+    return base64.urlsafe_b64encode(f"{job.created_at.isoformat()}|{job.id}".encode()).decode()
+
+
+def _parse_cursor(cursor: str) -> tuple[datetime, str]:
+    try:
+        stamp, _, job_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition("|")
+        moment = datetime.fromisoformat(stamp)
+        if moment.tzinfo is None:
+            raise ValueError("no time zone")
+        return moment, job_id
+    except (ValueError, binascii.Error) as error:
+        raise InvalidRequest(
+            "cursor is not one that a page gave as next_cursor. Leave it out to start at the newest.",
+            code="cursor-invalid",
+            title="Invalid cursor",
+        ) from error

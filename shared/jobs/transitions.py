@@ -1,0 +1,168 @@
+"""How a job's row moves: `queued -> running -> succeeded | failed | cancelled`, never back.
+
+Every function works inside the caller's write transaction, and what one end sets in motion (the next child of a pipeline,
+a rescore owed to events that came meanwhile) is committed with it: there is no moment at which a crash could lose it.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from shared.contracts import TASKS, TERMINAL_STATES, JobKind, JobState
+from shared.operations.models import Generation, Job
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """A job that a message should be published for. Losing it costs time, not the job: the sweeper makes another."""
+
+    job_id: str
+    kind: JobKind
+
+
+def add_job(
+    session: Session,
+    kind: JobKind,
+    request: dict[str, Any],
+    now: datetime,
+    *,
+    request_id: str | None = None,
+    subject: str | None = None,
+    parent: Job | None = None,
+    position: int = 0,
+) -> Job:
+    """A queued job; only a pipeline's first child is ready at once."""
+    job = Job(
+        id=str(uuid.uuid4()),
+        kind=kind,
+        queue=TASKS[kind][1] if kind in TASKS else None,
+        request=request,
+        request_id=request_id,
+        subject=subject,
+        state=JobState.QUEUED,
+        is_ready=position == 0,
+        parent_id=parent.id if parent else None,
+        position=position,
+        created_at=now,
+        dispatched_at=now if position == 0 else None,
+        done=0,
+        attempts=0,
+        fence=0,
+    )
+    session.add(job)
+    return job
+
+
+def lock_job(session: Session, job_id: str) -> Job | None:
+    """The row, held against other writers until the transaction ends (PostgreSQL; SQLite has one writer anyway)."""
+    return session.execute(sa.select(Job).where(Job.id == job_id).with_for_update()).scalar_one_or_none()
+
+
+def children_of(session: Session, job_id: str) -> Sequence[Job]:
+    """In their order."""
+    return session.scalars(sa.select(Job).where(Job.parent_id == job_id).order_by(Job.position)).all()
+
+
+def begin_job(session: Session, job: Job, now: datetime) -> None:
+    """First claim: the job, and the pipeline around it, are running."""
+    job.state = JobState.RUNNING
+    job.started_at = job.started_at or now
+    parent = lock_job(session, job.parent_id) if job.parent_id else None
+    if parent is not None and parent.state == JobState.QUEUED:
+        parent.state = JobState.RUNNING
+        parent.started_at = now
+        parent.phase, parent.total, parent.unit = job.kind, len(children_of(session, parent.id)), "jobs"
+
+
+def end_job(
+    session: Session,
+    job: Job,
+    state: JobState,
+    now: datetime,
+    *,
+    result: dict[str, Any] | None = None,
+    error: dict[str, Any] | None = None,
+) -> list[Ticket]:
+    """Write the terminal state and what follows from it. An ended job stays as it is."""
+    if job.state in TERMINAL_STATES:
+        return []
+    job.state = state
+    job.result, job.error = result, error
+    job.finished_at = now
+    job.started_at = job.started_at or (now if state != JobState.CANCELLED else None)
+    job.lease_until = job.worker = None
+    if state == JobState.SUCCEEDED and job.total is not None:
+        job.done = job.total
+    session.flush()
+    return [*_advance_pipeline(session, job, now), *_start_owed(session, job, now)]
+
+
+def _advance_pipeline(session: Session, child: Job, now: datetime) -> list[Ticket]:
+    parent = lock_job(session, child.parent_id) if child.parent_id else None
+    if parent is None or parent.state in TERMINAL_STATES:
+        return []
+    siblings = children_of(session, parent.id)
+    parent.done = sum(sibling.state == JobState.SUCCEEDED for sibling in siblings)
+    if child.state == JobState.SUCCEEDED:
+        following = next((job for job in siblings if job.position == child.position + 1), None)
+        if following is None:
+            results = {job.kind: job.result for job in siblings}
+            return end_job(session, parent, JobState.SUCCEEDED, now, result=results)
+        following.is_ready, following.dispatched_at = True, now
+        parent.phase = following.kind
+        return [Ticket(following.id, JobKind(following.kind))]
+    for sibling in siblings:
+        if sibling.state not in TERMINAL_STATES:
+            sibling.state, sibling.finished_at = JobState.CANCELLED, now
+            sibling.phase = f"not started: the {child.kind} before it {child.state}"
+    error = None if child.error is None else {**child.error, "child_id": child.id, "child_kind": child.kind}
+    return end_job(session, parent, JobState(child.state), now, error=error)
+
+
+def request_coalesced(
+    session: Session, kind: JobKind, subject: str, request: dict[str, Any], now: datetime
+) -> tuple[Job, Ticket | None]:
+    """At most one waiting job per subject; a request that comes while one runs is owed one more job afterwards.
+
+    Gives the job that will answer this request (it may be running: then its successor will) and, if new, its ticket.
+    """
+    generation = session.get(Generation, (kind, subject), with_for_update=True)
+    if generation is None:
+        generation = Generation(kind=kind, subject=subject, requested=0, taken=0)
+        session.add(generation)
+    generation.requested += 1
+    live = session.get(Job, generation.job_id) if generation.job_id else None
+    if live is not None and live.state not in TERMINAL_STATES:
+        return live, None
+    job = add_job(session, kind, request, now, subject=subject)
+    session.flush()
+    generation.job_id = job.id
+    return job, Ticket(job.id, kind)
+
+
+def take_generation(session: Session, job: Job) -> None:
+    """At a claim, before anything is read: what was requested until now will be answered by this run."""
+    if job.subject is not None:
+        generation = session.get(Generation, (job.kind, job.subject), with_for_update=True)
+        if generation is not None:
+            generation.taken = generation.requested
+
+
+def _start_owed(session: Session, job: Job, now: datetime) -> list[Ticket]:
+    if job.subject is None:
+        return []
+    generation = session.get(Generation, (job.kind, job.subject), with_for_update=True)
+    if generation is None or generation.job_id != job.id or generation.requested <= generation.taken:
+        return []
+    if job.state == JobState.CANCELLED:  # whoever cancelled did not want the requests before it either
+        generation.taken = generation.requested
+        return []
+    successor = add_job(session, JobKind(job.kind), job.request, now, subject=job.subject)
+    session.flush()
+    generation.job_id = successor.id
+    return [Ticket(successor.id, JobKind(job.kind))]

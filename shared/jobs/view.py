@@ -1,0 +1,66 @@
+"""How a job looks to its caller: the JSON of `GET /v1/jobs/{id}`."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from shared.contracts import JobKind, JobState
+from shared.operations.models import Job
+
+
+class Progress(BaseModel):
+    """How far a job is. `total` is null until it is known."""
+
+    phase: str | None
+    done: int
+    total: int | None
+    unit: str | None
+
+
+class JobView(BaseModel):
+    """One job. Times are UTC. `result` is set when it succeeded, `error` (RFC 9457) when it failed or is about to
+    be tried again; a pipeline lists its children in their order."""
+
+    id: str
+    kind: JobKind
+    state: JobState
+    progress: Progress
+    request: dict[str, Any]
+    result: dict[str, Any] | None
+    error: dict[str, Any] | None
+    attempts: int = Field(description="how often a worker took it up; at most three")
+    subject: str | None
+    parent_id: str | None
+    children: list["JobView"] | None = None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class JobPage(BaseModel):
+    """A page of jobs, newest first. `next_cursor` is null on the last page."""
+
+    items: list[JobView]
+    next_cursor: str | None
+
+
+def build_job_view(job: Job, children: Sequence[Job] | None = None) -> JobView:
+    """`children` None leaves them out, as lists do."""
+    return JobView(
+        id=job.id,
+        kind=JobKind(job.kind),
+        state=JobState(job.state),
+        progress=Progress(phase=job.phase, done=job.done, total=job.total, unit=job.unit),
+        request=job.request,
+        result=job.result,
+        error=job.error,
+        attempts=job.attempts,
+        subject=job.subject,
+        parent_id=job.parent_id,
+        children=None if children is None else [build_job_view(child) for child in children],
+        created_at=job.created_at,
+        started_at=job.started_at,
+        finished_at=job.finished_at,
+    )

@@ -1,0 +1,120 @@
+"""Tables of the operations database: what was asked of the system and how far it is. Business data lives in the warehouse.
+
+All timestamps are UTC. The job protocol over these tables is in `shared/jobs/` (docs/adr/0003).
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class UtcDateTime(sa.types.TypeDecorator[datetime]):
+    """Aware UTC in Python, naive UTC in the database, so that SQLite and PostgreSQL compare alike."""
+
+    impl = sa.DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a timestamp without a time zone can't be stored")
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+class Base(DeclarativeBase):
+    """Registry of the operations tables."""
+
+    type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: sa.JSON, str: sa.String}
+
+
+class Job(Base):
+    """One row per thing that a caller started and polls."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        sa.Index("ix_jobs_open", "state", "lease_until"),
+        sa.Index("ix_jobs_created", "created_at", "id"),
+        sa.Index("ix_jobs_kind_finished", "kind", "finished_at"),
+    )
+
+    id: Mapped[str] = mapped_column(sa.String(36), primary_key=True)
+    kind: Mapped[str] = mapped_column(sa.String(16))
+    queue: Mapped[str | None] = mapped_column(sa.String(32))  # None: a pipeline, which its children carry
+    request: Mapped[dict[str, Any]]
+    request_id: Mapped[str | None] = mapped_column(sa.String(64))
+    subject: Mapped[str | None] = mapped_column(sa.String(255))  # what a coalesced job is about: an account id
+    state: Mapped[str] = mapped_column(sa.String(16))
+    is_ready: Mapped[bool] = mapped_column(default=True)  # False: waits for the child before it
+    phase: Mapped[str | None] = mapped_column(sa.String(64))
+    done: Mapped[int] = mapped_column(default=0)
+    total: Mapped[int | None]
+    unit: Mapped[str | None] = mapped_column(sa.String(32))
+    result: Mapped[dict[str, Any] | None]
+    error: Mapped[dict[str, Any] | None]
+    attempts: Mapped[int] = mapped_column(default=0)  # claims, a killed worker's included
+    fence: Mapped[int] = mapped_column(default=0)
+    lease_until: Mapped[datetime | None]
+    worker: Mapped[str | None] = mapped_column(sa.String(255))
+    cancel_requested_at: Mapped[datetime | None]
+    dispatched_at: Mapped[datetime | None]
+    parent_id: Mapped[str | None] = mapped_column(sa.ForeignKey("jobs.id"), index=True)
+    position: Mapped[int] = mapped_column(default=0)  # among its parent's children
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class IdempotencyKey(Base):
+    """One row per `Idempotency-Key` that started a job: the same key and body always answer with that job."""
+
+    __tablename__ = "idempotency_keys"
+
+    key: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
+    operation: Mapped[str] = mapped_column(sa.String(64), primary_key=True)  # the same key may serve two routes
+    body_hash: Mapped[str] = mapped_column(sa.String(64))
+    job_id: Mapped[str] = mapped_column(sa.ForeignKey("jobs.id"))
+    created_at: Mapped[datetime]
+
+
+class WebhookEvent(Base):
+    """One row per event that a sender delivered, however often it was delivered."""
+
+    __tablename__ = "webhook_events"
+
+    source: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    event_id: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
+    event_type: Mapped[str] = mapped_column(sa.String(128))
+    account_id: Mapped[str | None] = mapped_column(sa.String(255))
+    job_id: Mapped[str | None] = mapped_column(sa.ForeignKey("jobs.id"))
+    received_at: Mapped[datetime]
+
+
+class Generation(Base):
+    """One row per (kind, subject) of coalesced jobs: how many requests came, and up to which one a job has taken.
+
+    `requested > taken` after a job's end means that a request came while it ran: one more job is owed.
+    """
+
+    __tablename__ = "generations"
+
+    kind: Mapped[str] = mapped_column(sa.String(16), primary_key=True)
+    subject: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
+    requested: Mapped[int] = mapped_column(default=0)
+    taken: Mapped[int] = mapped_column(default=0)
+    job_id: Mapped[str | None] = mapped_column(sa.ForeignKey("jobs.id"))
+
+
+class SourceState(Base):
+    """One row per source: what its last sync wants to remember (cursors, the generator's reference date)."""
+
+    __tablename__ = "source_states"
+
+    source: Mapped[str] = mapped_column(sa.String(128), primary_key=True)
+    state: Mapped[dict[str, Any]]
+    updated_at: Mapped[datetime]
