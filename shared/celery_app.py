@@ -8,7 +8,7 @@ from typing import Any
 
 from celery import Celery
 from celery.signals import setup_logging
-from kombu import Queue
+from kombu.entity import Queue
 
 from shared.contracts import TASKS
 from shared.logging import configure_logging
@@ -74,6 +74,6 @@ def _worker(settings: QueueSettings) -> dict[str, Any]:
     }
 
 
-@setup_logging.connect(weak=False)
+@setup_logging.connect(weak=False)  # type: ignore[untyped-decorator]  # celery has no stubs
 def _configure_worker_logging(**_: object) -> None:
     configure_logging()

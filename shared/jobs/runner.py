@@ -1,4 +1,4 @@
-"""A worker's whole dealing with one job: claim, beat while the flow works, end. tasks.py calls `run_job` and nothing else."""
+"""A worker's whole dealing with one job: claim, beat while the flow works, end. tasks.py calls `run_job`, no more."""
 
 import threading
 import time
@@ -10,6 +10,7 @@ import sqlalchemy as sa
 import structlog
 from billiard.exceptions import SoftTimeLimitExceeded
 from celery import Celery
+from kombu.exceptions import OperationalError
 
 from shared.contracts import JobState
 from shared.errors import GtmError, TerminalError
@@ -31,7 +32,7 @@ Work = Callable[[JobContext], dict[str, Any]]
 def run_job(app: Celery, job_id: str, work: Work, *, is_resumable: bool = False) -> None:
     """Do `work` if this worker can claim the job; a message for a job that is held or ended is dropped.
 
-    `is_resumable`: the flow goes on where it stopped, so a job that meets the time limit is handed back instead of failed.
+    `is_resumable`: the flow goes on where it stopped, so a job that meets the time limit is handed back, not failed.
     """
     settings = operations_settings()
     leases = Leases(operations_database(settings), settings)
@@ -84,7 +85,7 @@ def _publish_all(app: Celery, tickets: list[Ticket]) -> None:
     for ticket in tickets:
         try:
             publish(app, ticket)
-        except (OSError, app.connection_for_write().recoverable_connection_errors) as error:  # type: ignore[misc]
+        except (OperationalError, OSError) as error:
             log.warning("publish_left_to_sweeper", job_id=ticket.job_id, reason=str(error))
 
 
@@ -161,7 +162,7 @@ _TOO_LONG = TerminalError(
 
 def _crash(error: Exception) -> TerminalError:
     return TerminalError(
-        f"{type(error).__name__} in the worker: this is a defect. The worker's log has the traceback under this job_id.",
+        f"{type(error).__name__} in the worker: this is a defect. Its log has the traceback under this job_id.",
         code="internal-error",
         title="Internal error",
     )

@@ -11,7 +11,9 @@ from pathlib import Path
 from types import FrameType
 
 import redis
+import sqlalchemy as sa
 from celery import Celery
+from kombu.exceptions import OperationalError
 
 from shared.celery_app import make_celery
 from shared.contracts import TASKS
@@ -39,7 +41,7 @@ class Sweeper:
         """Number of messages published.
 
         Raises:
-            redis.RedisError, OSError: Redis can't be reached; the next sweep tries again.
+            redis.RedisError, kombu's OperationalError: Redis can't be reached; the next sweep tries again.
         """
         self._redis.ping()  # before the rows are marked as dispatched
         tickets, waiting = self._leases.sweep()
@@ -48,7 +50,7 @@ class Sweeper:
             by_queue[TASKS[ticket.kind][1]].append(ticket)
         published = 0
         for queue, owed in by_queue.items():
-            messages = int(self._redis.llen(queue))  # type: ignore[arg-type]
+            messages = int(self._redis.llen(queue))
             if messages >= waiting.get(queue, 0) > 0:
                 continue  # everyone who waits has a message
             for ticket in owed:
@@ -67,7 +69,7 @@ def run(stop: threading.Event, alive_file: Path) -> None:
         try:
             sweeper.sweep()
             alive_file.touch()
-        except (redis.RedisError, OSError) as error:
+        except (redis.RedisError, OperationalError, sa.exc.OperationalError, OSError) as error:
             log.warning("sweep_failed", reason=str(error))
         stop.wait(operations.sweep_seconds)
 

@@ -1,7 +1,7 @@
 """How a job's row moves: `queued -> running -> succeeded | failed | cancelled`, never back.
 
-Every function works inside the caller's write transaction, and what one end sets in motion (the next child of a pipeline,
-a rescore owed to events that came meanwhile) is committed with it: there is no moment at which a crash could lose it.
+Every function works inside the caller's write transaction, and what one end sets in motion (the next child of a
+pipeline, a rescore owed to events that came meanwhile) is committed with it: a crash has no moment to lose it in.
 """
 
 import uuid

@@ -1,4 +1,4 @@
-"""Tables of the operations database: what was asked of the system and how far it is. Business data lives in the warehouse.
+"""Tables of the operations database: what was asked of the system and how far it is. No business data.
 
 All timestamps are UTC. The job protocol over these tables is in `shared/jobs/` (docs/adr/0003).
 """

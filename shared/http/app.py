@@ -1,0 +1,62 @@
+"""`create_app()`: one API service with everything the three share."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+
+from asgi_correlation_id import CorrelationIdMiddleware
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+
+from shared.celery_app import make_celery
+from shared.http import health, jobs
+from shared.http.access import require_closed
+from shared.http.problems import install_problem_handlers
+from shared.jobs.dispatch import Dispatcher
+from shared.jobs.store import JobStore
+from shared.logging import configure_logging
+from shared.operations.database import operations_database
+from shared.settings import app_settings, queue_settings
+
+_MAX_BODY_BYTES = 1024 * 1024
+
+
+def create_app(service: str, summary: str) -> FastAPI:
+    """Opens nothing until it is served; refuses to serve when it would be open to a network."""
+    app: FastAPI = FastAPIOffline(
+        title=f"Fleet GTM {service}",
+        summary=summary,
+        version=_version(),
+        redoc_url=None,
+        lifespan=_lifespan,
+        max_body_size=_MAX_BODY_BYTES,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    database = operations_database()
+    app.state.service = service
+    app.state.database = database
+    app.state.store = JobStore(database)
+    install_problem_handlers(app)
+    app.add_middleware(CorrelationIdMiddleware)
+    health.install_metrics(app, database)
+    app.include_router(health.router)
+    app.include_router(jobs.router)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    configure_logging()
+    require_closed(app_settings())
+    app.state.redis = health.connect_redis(queue_settings())
+    app.state.dispatcher = Dispatcher(make_celery(app.state.service, is_producer=True))
+    yield
+    app.state.dispatcher.close()
+    app.state.redis.close()
+
+
+def _version() -> str:
+    try:
+        return version("fleet-gtm")
+    except PackageNotFoundError:  # a source tree that was not installed
+        return "0.0.0"
