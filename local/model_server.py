@@ -40,7 +40,7 @@ from local.ollama_api import (
 from local.settings import ModelSettings
 from shared.errors import GtmError
 
-_GRACEFUL_SECONDS = 2
+_GRACEFUL_SECONDS = 1
 
 
 class ModelServer:
