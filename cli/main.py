@@ -1,0 +1,149 @@
+"""The `gtm` command: every verb is one call of the REST API."""
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated, Literal
+
+import typer
+
+from cli.jobs import jobs_app
+from cli.options import EXIT_CODES, JsonOption, OptionOption, WatchOption, parse_options
+from cli.render import render_lead, render_leads
+from cli.session import session, to_request
+from cli.status import read_status, render_status
+from shared.contracts import BuildRequest, PipelineRequest, ScoringRequest, SyncRequest
+
+app = typer.Typer(
+    name="gtm",
+    help="Start, watch and read Fleet GTM over its REST API.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(jobs_app, name="jobs", epilog=EXIT_CODES)
+
+ModeOption = Annotated[
+    Literal["incremental", "full"],
+    typer.Option(help="incremental: what changed since the last sync; full: everything again."),
+]
+LimitOption = Annotated[
+    int | None, typer.Option(min=1, help="Score at most so many prospects, best baseline first.", show_default="all")
+]
+ForceOption = Annotated[bool, typer.Option("--force", help="Ask the model also about accounts that did not change.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if not wanted:
+        return
+    try:
+        typer.echo(f"gtm {version('fleet-gtm')}")
+    except PackageNotFoundError:
+        typer.echo("gtm, from a checkout that is not installed")
+    raise typer.Exit
+
+
+@app.callback()
+def main(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Start, watch and read Fleet GTM over its REST API."""
+
+
+@app.command(epilog=EXIT_CODES)
+def run(
+    source: Annotated[str, typer.Option(help="What to sync first.")] = "mock",
+    option: OptionOption = None,
+    mode: ModeOption = "incremental",
+    limit: LimitOption = None,
+    force: ForceOption = False,
+    watch: WatchOption = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the whole pipeline: sync, build, score."""
+    with session(as_json=as_json) as gtm:
+        request = to_request(
+            PipelineRequest,
+            sync={"source": source, "mode": mode, "options": parse_options(option)},
+            scoring={"limit": limit, "force": force},
+        )
+        gtm.start("ingest", "/v1/pipelines", request, watch=watch)
+
+
+@app.command(epilog=EXIT_CODES)
+def sync(
+    source: Annotated[str, typer.Argument(help="mock, files, or another source that ingest knows.")],
+    option: OptionOption = None,
+    mode: ModeOption = "incremental",
+    watch: WatchOption = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Read one source and land it in RAW."""
+    with session(as_json=as_json) as gtm:
+        request = to_request(SyncRequest, source=source, mode=mode, options=parse_options(option))
+        gtm.start("ingest", "/v1/syncs", request, watch=watch)
+
+
+@app.command(epilog=EXIT_CODES)
+def build(
+    select: Annotated[
+        str | None, typer.Option(help="dbt's node selection, such as dim_accounts+.", show_default="everything")
+    ] = None,
+    full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Rebuild incremental models from RAW.")] = False,
+    watch: WatchOption = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Build and test the marts with dbt."""
+    with session(as_json=as_json) as gtm:
+        request = to_request(BuildRequest, select=select, full_refresh=full_refresh)
+        gtm.start("transform", "/v1/builds", request, watch=watch)
+
+
+@app.command(epilog=EXIT_CODES)
+def score(
+    limit: LimitOption = None,
+    account: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ID", help="Score this account, prospect or not; repeatable.", show_default="all prospects"
+        ),
+    ] = None,
+    force: ForceOption = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Ask the model and report; write nothing.")] = False,
+    watch: WatchOption = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Score active prospects: baseline, one bounded model answer each, reasons and pitch."""
+    with session(as_json=as_json) as gtm:
+        scope = {"account_ids": account} if account else "all"
+        request = to_request(ScoringRequest, scope=scope, limit=limit, force=force, dry_run=dry_run)
+        gtm.start("scoring", "/v1/scorings", request, watch=watch)
+
+
+@app.command(epilog=EXIT_CODES)
+def leads(
+    account_id: Annotated[str | None, typer.Argument(help="Show this one in full.", show_default="list")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many.")] = 20,
+    tier: Annotated[str | None, typer.Option(help="Only this tier.", show_default="all")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List scored leads, best first, or show one with reasons, pitch and history."""
+    with session(as_json=as_json) as gtm:
+        if account_id is not None:
+            lead = gtm.client.lead(account_id)
+            gtm.output.json(lead.to_json()) if as_json else render_lead(gtm.output, lead)
+            return
+        page = gtm.client.leads(limit=limit, tier=tier)
+        if as_json:
+            gtm.output.json(page.to_json())
+        else:
+            render_leads(gtm.output, page.items, with_pitch=False, more=page.next_cursor is not None)
+
+
+@app.command(epilog=EXIT_CODES)
+def status(as_json: JsonOption = False) -> None:
+    """Show whether each service is ready, where it is, and which jobs run or wait."""
+    with session(as_json=as_json) as gtm:
+        report = read_status(gtm.client)
+        gtm.output.json(report.to_json()) if as_json else render_status(gtm.output, report)
+        raise typer.Exit(report.exit_code)

@@ -1,0 +1,133 @@
+"""The answers of the REST API, as far as the terminal reads them. Unknown members are kept and printed by `--json`."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from shared.contracts import TERMINAL_STATES, JobState
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    def to_json(self) -> dict[str, Any]:
+        """What the service sent, member for member."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+
+class FieldError(_Answer):
+    """One refused field of a request."""
+
+    field: str = ""
+    message: str = ""
+
+
+class Problem(_Answer):
+    """RFC 9457 problem+json."""
+
+    title: str = "The request failed"
+    status: int | None = None
+    detail: str | None = None
+    code: str | None = None
+    errors: list[FieldError] | None = None
+
+
+class Progress(_Answer):
+    """How far a job is; `total` is None while nobody knows it."""
+
+    phase: str | None = None
+    done: int | None = None
+    total: int | None = None
+    unit: str | None = None
+
+
+class Job(_Answer):
+    """A job as a service tells it. Times are UTC."""
+
+    id: str
+    kind: str
+    state: JobState
+    progress: Progress | None = None
+    result: dict[str, Any] | None = None
+    error: Problem | None = None
+    request: dict[str, Any] | None = None
+    attempts: int = 0
+    parent_id: str | None = None
+    children: list["Job"] = []
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+    @property
+    def is_finished(self) -> bool:
+        return self.state in TERMINAL_STATES
+
+    @property
+    def seconds(self) -> float | None:
+        """From start to finish; None while it waits or runs."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return (self.finished_at - self.started_at).total_seconds()
+
+
+class Reason(_Answer):
+    """A factor of a lead's baseline score; `points` is signed."""
+
+    factor: str
+    component: str = ""
+    points: float = 0
+    explanation: str = ""
+
+
+class Lead(_Answer):
+    """A lead as sales systems read it."""
+
+    account_id: str
+    account_name: str | None = None
+    domain: str | None = None
+    lead_score: int
+    baseline_score: int
+    fit_score: int | None = None
+    engagement_score: int | None = None
+    llm_score: int | None = None
+    tier: str
+    reasons: list[Reason] = []
+    pitch: str | None = None
+    next_action: str | None = None
+    score_source: str | None = None
+    pitch_source: str | None = None
+    scored_at: datetime | None = None
+    history: list[dict[str, Any]] | None = None
+
+    def strongest_reasons(self, count: int) -> list[Reason]:
+        """By what they moved, up or down."""
+        return sorted(self.reasons, key=lambda reason: -abs(reason.points))[:count]
+
+
+class JobPage(_Answer):
+    """One page of jobs, newest first."""
+
+    items: list[Job]
+    next_cursor: str | None = None
+
+
+class LeadPage(_Answer):
+    """One page of leads, highest score first."""
+
+    items: list[Lead]
+    next_cursor: str | None = None
+
+
+class Check(_Answer):
+    """One thing that a service needs in order to work."""
+
+    ok: bool
+    detail: str | None = None
+
+
+class Readiness(_Answer):
+    """What `/readyz` says."""
+
+    status: str
+    checks: dict[str, Check] = {}

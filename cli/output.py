@@ -1,0 +1,86 @@
+"""Results go to stdout, everything about getting there to stderr. `--json` keeps stdout to one document."""
+
+import io
+import json
+import os
+import sys
+from typing import Any, Final, TextIO
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cli.models import Problem
+from cli.text import plain, value_text, words
+
+_PIPED_WIDTH: Final = 120
+_WIDEST_TABLE: Final = 140
+_RULE_UNDER_HEADER: Final = box.Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
+_SHOWN_APART: Final = frozenset({"type", "title", "status", "detail", "code", "errors", "instance"})
+
+
+class Output:
+    """Both streams of one command."""
+
+    def __init__(self, *, as_json: bool = False) -> None:
+        self.as_json = as_json
+        self.out = _console(sys.stdout)
+        self.err = _console(sys.stderr)
+
+    def json(self, payload: Any) -> None:
+        """The one document that `--json` promises; ASCII, so that any locale can carry it."""
+        sys.stdout.write(json.dumps(payload, indent=2) + "\n")
+
+    def say(self, text: str = "", style: str = "") -> None:
+        """A line of the result, for people; nothing where JSON is wanted."""
+        if not self.as_json:
+            _line(self.out, text, style)
+
+    def note(self, text: str, style: str = "dim") -> None:
+        """A line about the way there."""
+        _line(self.err, text, style)
+
+    def table(self, table: Table) -> None:
+        if not self.as_json:
+            self.out.print(table)
+
+    def problem(self, problem: Problem, *, subject: str = "") -> None:
+        """What went wrong and how to mend it, field by field, on stderr."""
+        title = f"{subject}: {problem.title}" if subject else problem.title
+        _line(self.err, plain(title), "bold red")
+        if problem.detail:
+            _line(self.err, _indented(problem.detail), "")
+        for error in problem.errors or []:
+            _line(self.err, f"  {plain(error.field)}: {plain(error.message)}", "")
+        for name, value in (problem.model_extra or {}).items():
+            if name not in _SHOWN_APART:
+                _line(self.err, f"  {words(name)}: {value_text(value)}", "dim")
+
+    def new_table(self, *headers: str, lines: bool = False) -> Table:
+        """Columns under a rule, no frame; `lines` sets rows of several lines apart."""
+        rule = box.SIMPLE_HEAD if self.out.is_terminal else _RULE_UNDER_HEADER
+        table = Table(box=rule, show_lines=lines, pad_edge=False, header_style="bold")
+        for header in headers:
+            table.add_column(Text(header), overflow="fold")
+        return table
+
+    @property
+    def table_width(self) -> int:
+        """Of tables that fill the line: lines beyond 140 columns read badly."""
+        return min(self.out.width, _WIDEST_TABLE)
+
+
+def _console(stream: TextIO) -> Console:
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="replace")  # a character that the locale lacks costs itself, not the command
+    width = None if stream.isatty() or os.environ.get("COLUMNS") else _PIPED_WIDTH
+    return Console(file=stream, width=width, highlight=False, emoji=False)
+
+
+def _line(console: Console, text: str, style: str) -> None:
+    console.print(Text(text, style=style), soft_wrap=not console.is_terminal)
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {plain(line)}" for line in text.splitlines())

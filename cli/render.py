@@ -1,0 +1,182 @@
+"""Jobs and leads as tables and lines."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from cli.models import Job, Lead
+from cli.output import Output
+from cli.text import duration, moment, plain, signed, thousands, value_text, words
+from shared.contracts import JobState
+
+
+def render_finished(output: Output, job: Job) -> None:
+    """How a watched job ended: what each part did, and why it failed."""
+    for part in [*job.children, job] if not job.children else job.children:
+        render_job_line(output, part)
+        if part.result:
+            render_result(output, part.result)
+    if job.state is JobState.FAILED:
+        render_failure(output, job)
+    elif job.state is JobState.CANCELLED:
+        output.note(f"{job.kind} {job.id} was cancelled; what it had written stays.", "yellow")
+
+
+def render_failure(output: Output, job: Job) -> None:
+    """The problem of the part that failed; a pipeline's own error only where no part has one."""
+    failed = [child for child in job.children if child.error is not None] or [job]
+    for part in failed:
+        if part.error is not None:
+            output.problem(part.error, subject=f"{part.kind} failed")
+        else:
+            output.note(f"{part.kind} {part.id} failed without a reason.", "bold red")
+
+
+def render_job(output: Output, job: Job) -> None:
+    """One job in full."""
+    render_job_line(output, job)
+    output.say(f"  id        {plain(job.id)}")
+    if job.parent_id:
+        output.say(f"  part of   {plain(job.parent_id)}")
+    output.say(f"  created   {moment(job.created_at)} UTC, {_attempts(job)}")
+    if job.request is not None:
+        output.say(f"  request   {value_text(job.request)}")
+    for child in job.children:
+        render_job_line(output, child, indent="  ")
+        if child.result:
+            render_result(output, child.result)
+    if job.result:
+        render_result(output, job.result)
+    if job.state is JobState.FAILED:
+        render_failure(output, job)
+
+
+def render_job_line(output: Output, job: Job, indent: str = "") -> None:
+    """Kind, state, and how long or how far."""
+    tail = duration(job.seconds) if job.is_finished else progress_text(job)
+    output.say(f"{indent}{job.kind:<9}{job.state.value:<10}{tail}".rstrip(), "bold")
+
+
+def render_jobs(output: Output, jobs: Sequence[Job], *, more: bool) -> None:
+    """Newest first, one line each."""
+    if not jobs:
+        output.say("No jobs. Start one with `gtm run`.")
+        return
+    table = output.new_table("id", "kind", "state", "progress", "created (UTC)", "took")
+    for job in jobs:
+        row = (plain(job.id), job.kind, job.state.value, progress_text(job), moment(job.created_at))
+        table.add_row(*map(Text, (*row, duration(job.seconds))))
+    output.table(table)
+    if more:
+        output.say("There are more: raise --limit.", "dim")
+
+
+def progress_text(job: Job) -> str:
+    """Phase and amount of a running job; the reason's title of a failed one."""
+    if job.error is not None:
+        return plain(job.error.title)
+    progress = job.progress
+    if job.is_finished or progress is None or progress.phase is None:
+        return ""
+    amount = "" if progress.done is None else f" {thousands(progress.done)}"
+    total = "" if progress.total is None else f"/{thousands(progress.total)}"
+    return plain(f"{progress.phase}{amount}{total} {progress.unit or ''}")
+
+
+def render_result(output: Output, result: Mapping[str, Any]) -> None:
+    """A job's counts: plain ones in a line, those by table or node beneath."""
+    counts = {name: value for name, value in result.items() if not isinstance(value, dict | list)}
+    if counts:
+        output.say(f"  {_pairs(counts)}")
+    for name, value in result.items():
+        if isinstance(value, dict) and value:
+            _render_nested(output, name, value)
+        elif isinstance(value, list) and value:
+            output.say(f"  {words(name)}: {', '.join(value_text(item) for item in value)}")
+
+
+def _render_nested(output: Output, name: str, values: Mapping[str, Any]) -> None:
+    if not all(isinstance(value, dict) for value in values.values()):
+        output.say(f"  {words(name)}: {_pairs(values)}")
+        return
+    columns = list(dict.fromkeys(column for value in values.values() for column in value))
+    table = output.new_table(words(name), *map(words, columns))
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for key, value in values.items():
+        cells = (value_text(value[column]) if column in value else "" for column in columns)
+        table.add_row(Text(plain(key)), *map(Text, cells))
+    output.table(table)
+
+
+def render_leads(output: Output, leads: Sequence[Lead], *, with_pitch: bool, more: bool = False) -> None:
+    """Best first. `with_pitch` swaps the id and the next action for the pitch."""
+    if not leads:
+        output.say("No leads yet. Score some with `gtm score`, or start the whole pipeline with `gtm run`.")
+        return
+    table = _lead_table(output, with_pitch=with_pitch)
+    for lead in leads:
+        last = plain(lead.pitch or "") if with_pitch else words(lead.next_action or "")
+        name = plain(lead.account_name or lead.account_id)
+        table.add_row(
+            Text(name) if with_pitch else Text(f"{name}\n{plain(lead.account_id)}"),
+            Text(str(lead.lead_score)),
+            Text(str(lead.baseline_score)),
+            Text(plain(lead.tier)),
+            Text(
+                "\n".join(f"{signed(r.points)} {plain(r.explanation or r.factor)}" for r in lead.strongest_reasons(2))
+            ),
+            Text(last),
+        )
+    output.table(table)
+    if more:
+        output.say("There are more: raise --limit.", "dim")
+
+
+def _lead_table(output: Output, *, with_pitch: bool) -> Table:
+    table = output.new_table("account", "score", "base", "tier", "why", "pitch" if with_pitch else "next", lines=True)
+    table.expand, table.width = True, output.table_width
+    account, score, base, tier, why, last = table.columns
+    score.justify = base.justify = "right"
+    for narrow in (score, base, tier):
+        narrow.no_wrap = True
+    account.ratio, why.ratio, last.ratio = (4, 7, 10) if with_pitch else (5, 8, 3)
+    return table
+
+
+def render_lead(output: Output, lead: Lead) -> None:
+    """One lead as a sales rep needs it: score and reasons, the pitch, how it came about."""
+    output.say(f"{plain(lead.account_name or lead.account_id)}  ({plain(lead.domain or lead.account_id)})", "bold")
+    llm = "no answer" if lead.llm_score is None else f"{lead.llm_score}"
+    output.say(
+        f"  score {lead.lead_score}, tier {plain(lead.tier)}  =  baseline {lead.baseline_score} "
+        f"(fit {lead.fit_score}, engagement {lead.engagement_score}), moved by the model (its own score: {llm})"
+    )
+    table = output.new_table("points", "component", "reason")
+    table.columns[0].justify = "right"
+    for reason in lead.strongest_reasons(len(lead.reasons)):
+        cells = (signed(reason.points), plain(reason.component), plain(reason.explanation or reason.factor))
+        table.add_row(*map(Text, cells))
+    output.table(table)
+    output.say(f"  next   {words(lead.next_action or '-')}")
+    output.say(f"  pitch  {plain(lead.pitch or '-')} [{lead.pitch_source}]")
+    output.say(f"  scored {moment(lead.scored_at)} UTC by {lead.score_source}", "dim")
+    if lead.history:
+        output.say("  history (UTC)")
+        for row in lead.history:
+            output.say(f"    {_history_line(row)}")
+
+
+def _history_line(row: Mapping[str, Any]) -> str:
+    scored_at = plain(str(row.get("scored_at", ""))).replace("T", " ")[:19]
+    return f"{scored_at}  score {row.get('lead_score')}  tier {row.get('tier')}  job {row.get('job_id')}"
+
+
+def _pairs(counts: Mapping[str, Any]) -> str:
+    return "  ".join(f"{words(name)} {value_text(value)}" for name, value in counts.items())
+
+
+def _attempts(job: Job) -> str:
+    return "1 attempt" if job.attempts == 1 else f"{job.attempts} attempts"
