@@ -3,6 +3,7 @@
 A service's own settings live in its `settings.py` and inherit `_Settings` too, so that all of them are read alike.
 """
 
+import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -17,7 +18,11 @@ class EnvSettings(BaseSettings):
     """Base of every settings class: environment first, then `.env`; unknown keys are other classes' business."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True, env_ignore_empty=True
+        env_file=os.environ.get("GTM_ENV_FILE", ".env"),
+        env_file_encoding="utf-8",
+        extra="ignore",
+        frozen=True,
+        env_ignore_empty=True,
     )
 
 

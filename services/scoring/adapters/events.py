@@ -1,0 +1,50 @@
+"""Webhook events in the operations database: stored once, then coalesced into one rescore per account."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from services.scoring.domain.webhooks import WebhookEvent
+from shared.contracts import JobKind
+from shared.jobs.transitions import Ticket, request_coalesced
+from shared.jobs.view import JobView, build_job_view
+from shared.operations.database import OperationsDatabase
+from shared.operations.models import Job
+from shared.operations.models import WebhookEvent as StoredEvent
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What became of a delivery. `job` answers it: it may be one that waits already, for an earlier event."""
+
+    outcome: Literal["accepted", "duplicate", "ignored"]
+    job: JobView | None
+    tickets: list[Ticket]
+
+
+def receive_event(database: OperationsDatabase, source: str, event: WebhookEvent) -> Receipt:
+    """Store the event and ask for a rescore of its account, in one transaction.
+
+    A delivery of a known event id changes nothing. An event without an account is stored and starts nothing.
+    """
+    with database.write() as session:
+        known = session.get(StoredEvent, (source, event.event_id))
+        if known is not None:
+            job = session.get(Job, known.job_id) if known.job_id else None
+            return Receipt("duplicate", build_job_view(job) if job else None, [])
+        now = database.now(session)
+        stored = StoredEvent(
+            source=source,
+            event_id=event.event_id,
+            event_type=event.event_type,
+            account_id=event.account_id,
+            received_at=now,
+        )
+        if event.account_id is None:
+            session.add(stored)
+            return Receipt("ignored", None, [])
+        request = {"account_id": event.account_id}
+        job, ticket = request_coalesced(session, JobKind.RESCORE, event.account_id, request, now)
+        stored.job_id = job.id
+        session.add(stored)
+        session.flush()
+        return Receipt("accepted", build_job_view(job), [ticket] if ticket else [])

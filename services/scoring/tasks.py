@@ -1,0 +1,39 @@
+"""Celery's names for the scoring flows; one call each, after a look at whether the marts may be trusted."""
+
+from collections.abc import Callable
+from typing import Any
+
+from celery import Task, shared_task
+
+from services.scoring.adapters.builds import require_trusted_marts
+from services.scoring.adapters.ollama import OllamaModel
+from services.scoring.flow import rescore_account as run_rescore
+from services.scoring.flow import score_accounts as run_scoring
+from services.scoring.settings import scoring_settings
+from shared.jobs.context import JobContext
+from shared.jobs.runner import run_job
+from shared.operations.database import operations_database
+from shared.settings import warehouse_settings
+from shared.warehouse import open_warehouse
+
+
+@shared_task(name="scoring.score_accounts", bind=True)
+def score_accounts(self: Task, job_id: str) -> None:
+    # Resumable: accounts already written are skipped, so a long batch may be cut by the time limit and go on.
+    run_job(self.app, job_id, _with(run_scoring), is_resumable=True)
+
+
+@shared_task(name="scoring.rescore_account", bind=True)
+def rescore_account(self: Task, job_id: str) -> None:
+    run_job(self.app, job_id, _with(run_rescore))
+
+
+def _with(flow: Callable[..., dict[str, Any]]) -> Callable[[JobContext], dict[str, Any]]:
+    def work(job: JobContext) -> dict[str, Any]:
+        settings = scoring_settings()
+        require_trusted_marts(
+            operations_database(), is_forced=bool(job.request.get("force")), max_age_hours=settings.mart_max_age_hours
+        )
+        return flow(job, open_warehouse(warehouse_settings()), OllamaModel(settings), settings)
+
+    return work

@@ -1,0 +1,10 @@
+"""Free loopback ports for servers that tests start."""
+
+import socket
+
+
+def free_port() -> int:
+    """A port that nothing listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
