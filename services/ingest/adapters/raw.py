@@ -1,0 +1,132 @@
+"""Landing: spooled batches become rows of RAW by one set-based merge per table."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from services.ingest.adapters.raw_tables import RAW_TABLES, rejects
+from services.ingest.adapters.spool import Spool
+from services.ingest.domain.raw_schema import source_columns, source_system
+from services.ingest.domain.sources import Reject
+from shared.warehouse import MergeCounts, Warehouse, merge_rows, merge_staged
+
+# A late, older version never overwrites a newer one; where either has no readable stamp, the later arrival counts.
+_UPDATE_WHEN = (
+    "stored.row_hash <> offered.row_hash and (stored.source_updated_at is null or offered.source_updated_at is null"
+    " or offered.source_updated_at >= stored.source_updated_at)"
+)
+_REJECT_CHARACTERS = 10_000
+
+
+@dataclass(frozen=True)
+class Load:
+    """One sync as RAW records it."""
+
+    load_id: str
+    loaded_at: datetime
+    """Naive UTC."""
+
+
+@dataclass(frozen=True)
+class LandedCounts:
+    """Rows: `seen = inserted + updated + unchanged + duplicates + rejected`."""
+
+    seen: int
+    inserted: int
+    updated: int
+    unchanged: int
+    duplicates: int
+    rejected: int
+
+    def to_dict(self) -> dict[str, int]:
+        """JSON for the job's result."""
+        return asdict(self)
+
+
+def land_table(warehouse: Warehouse, connection: sa.Connection, load: Load, table: str, spool: Spool) -> LandedCounts:
+    """Merge what the spool holds for `raw.<table>`, and its rejects into `raw.rejects`; the caller commits.
+
+    Of several versions of a record the newest `source_updated_at` wins, null last, then the last to arrive. The same
+    rows again change nothing.
+    """
+    rejected = 0
+    for batch in spool.read_rejects(table):
+        merge_rejects(warehouse, connection, load, table, batch)
+        rejected += len(batch)
+    staged, arrived = f"staged_{table}", 0
+    for rows in spool.read_rows(table):
+        warehouse.stage(connection, staged, rows)
+        arrived += rows.num_rows
+    merged = _merge_staged_rows(connection, load, table, staged) if arrived else MergeCounts()
+    return LandedCounts(
+        seen=arrived + rejected,
+        inserted=merged.inserted,
+        updated=merged.updated,
+        unchanged=merged.unchanged,
+        duplicates=arrived - merged.inserted - merged.updated - merged.unchanged,
+        rejected=rejected,
+    )
+
+
+def _merge_staged_rows(connection: sa.Connection, load: Load, table: str, staged: str) -> MergeCounts:
+    offered = f"offered_{table}"
+    connection.execute(
+        sa.text(f"create temporary table {offered} as {_offered_select(table, staged)}"),
+        {"load_id": load.load_id, "loaded_at": load.loaded_at.isoformat(sep=" ")},
+    )
+    merged = merge_staged(connection, RAW_TABLES[table], offered, update_when=_UPDATE_WHEN)
+    for name in (staged, offered):
+        connection.execute(sa.text(f"drop table {name}"))
+    return merged
+
+
+def _offered_select(table: str, staged: str) -> str:
+    """One row per key with every column of the RAW table, in portable SQL."""
+    columns = ", ".join((*source_columns(table), "extra"))
+    return (
+        f"select '{source_system(table)}' as source_system,"
+        f" coalesce(record_key, 'keyless:' || row_hash) as source_record_id, {columns},"
+        " try_cast(updated_at as datetime) as source_updated_at, is_deleted, row_hash,"
+        " :load_id as load_id, cast(:loaded_at as datetime) as loaded_at"
+        f" from (select *, {_row_hash(table)} as row_hash from {staged}) as hashed"
+        " qualify row_number() over (partition by coalesce(record_key, 'keyless:' || row_hash)"
+        " order by try_cast(updated_at as datetime) desc nulls last, arrival desc) = 1"
+    )
+
+
+def _row_hash(table: str) -> str:
+    """md5 over `<length>:<text>` per column, `-` for null: unlike a bare separator, no value can imitate it."""
+    parts = [f"coalesce(cast(length({name}) as varchar) || ':' || {name}, '-')" for name in source_columns(table)]
+    parts.append("coalesce(cast(length(extra) as varchar) || ':' || extra, '-')")
+    parts.append("case when is_deleted then 'deleted' else 'kept' end")
+    return f"md5(concat_ws('|', {', '.join(parts)}))"
+
+
+def merge_rejects(
+    warehouse: Warehouse, connection: sa.Connection, load: Load, table: str, rejected: Sequence[Reject]
+) -> None:
+    """Keep the rows that could not be split. A row met again, at the same place with the same text, is not written."""
+    rows = {row["reject_id"]: row for row in (_to_reject_row(load, table, reject) for reject in rejected)}
+    merge_rows(warehouse, connection, rejects, list(rows.values()), update_when="stored.reason <> offered.reason")
+
+
+def _to_reject_row(load: Load, table: str, reject: Reject) -> dict[str, Any]:
+    identity = "\0".join((table, reject.file, str(reject.line), reject.content))
+    content = reject.content
+    if len(content) > _REJECT_CHARACTERS:
+        content = f"{content[:_REJECT_CHARACTERS]}... ({len(content) - _REJECT_CHARACTERS} more characters in the file)"
+    return {
+        "reject_id": hashlib.md5(identity.encode(), usedforsecurity=False).hexdigest(),
+        "load_id": load.load_id,
+        "source_system": source_system(table),
+        "source_table": table,
+        "file": reject.file,
+        "line": reject.line,
+        "reason": reject.reason,
+        "content": content,
+        "rejected_at": load.loaded_at,
+    }

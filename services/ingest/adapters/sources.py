@@ -1,0 +1,82 @@
+"""Every source by name. A new one is its module and one line in `_SOURCES`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from services.ingest.adapters.mock import check_mock, open_mock
+from services.ingest.domain.mock.options import MockOptions
+from services.ingest.domain.sources import Source
+from services.ingest.settings import IngestSettings
+from shared.contracts import SyncRequest
+from shared.errors import InvalidRequest
+
+OptionsT = TypeVar("OptionsT", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class _SourceType(Generic[OptionsT]):
+    options: type[OptionsT]
+    check: Callable[[OptionsT, IngestSettings], None]
+    """Raises InvalidRequest for what can be known to be wrong before the job is accepted."""
+    open: Callable[[OptionsT, IngestSettings, dict[str, Any] | None], Source]
+
+
+_SOURCES: Final[dict[str, _SourceType[Any]]] = {
+    "mock": _SourceType(MockOptions, check_mock, open_mock),
+}
+
+
+def validate_sync_request(request: SyncRequest, settings: IngestSettings) -> None:
+    """What the API asks before it accepts a sync.
+
+    Raises:
+        InvalidRequest: an unknown source, a wrong option, and for `files` a missing folder, an unknown mapping or a
+            path outside GTM_FILES_ROOTS.
+    """
+    kind = _source_type(request.source)
+    kind.check(_parse_options(request, kind), settings)
+
+
+def open_source(request: SyncRequest, settings: IngestSettings, state: dict[str, Any] | None) -> Source:
+    """The requested source, ready to be read. Raises as `validate_sync_request`."""
+    kind = _source_type(request.source)
+    options = _parse_options(request, kind)
+    kind.check(options, settings)
+    return kind.open(options, settings, state)
+
+
+def _source_type(name: str) -> _SourceType[Any]:
+    if name not in _SOURCES:
+        raise InvalidRequest(
+            f"There is no source '{name}'. Known sources: {', '.join(sorted(_SOURCES))}.",
+            code="unknown-source",
+            title="Unknown source",
+            field="source",
+        )
+    return _SOURCES[name]
+
+
+def _parse_options(request: SyncRequest, kind: _SourceType[OptionsT]) -> OptionsT:
+    try:
+        return kind.options.model_validate(request.options)
+    except ValidationError as error:
+        problems = [_describe(dict(problem), kind.options) for problem in error.errors()]
+        raise InvalidRequest(
+            f"Source '{request.source}': {'; '.join(problems)}.",
+            code="invalid-options",
+            title="The source's options are not valid",
+            fields=[".".join(("options", *map(str, problem["loc"]))) for problem in error.errors()],
+        ) from None
+
+
+def _describe(problem: dict[str, Any], options: type[BaseModel]) -> str:
+    field = ".".join(("options", *map(str, problem["loc"])))
+    known = ", ".join(options.model_fields)
+    if problem["type"] == "extra_forbidden":
+        return f"{field} is not an option; the options are {known}"
+    if problem["type"] == "missing":
+        return f"{field} is missing"
+    return f"{field} = {problem['input']!r}: {problem['msg'][:1].lower()}{problem['msg'][1:]}"

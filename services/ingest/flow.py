@@ -1,0 +1,66 @@
+"""One sync: open the source, read it to disk, land it in RAW in one transaction."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from services.ingest.adapters.raw import LandedCounts, Load, land_table
+from services.ingest.adapters.raw_tables import create_raw_tables
+from services.ingest.adapters.sources import open_source
+from services.ingest.adapters.spool import Spool, open_spool
+from services.ingest.domain.sources import Source, SourceStates
+from services.ingest.settings import IngestSettings
+from shared.contracts import SyncRequest
+from shared.jobs.context import JobContext
+from shared.warehouse import Warehouse
+
+
+def sync_source(
+    job: JobContext, warehouse: Warehouse, settings: IngestSettings, states: SourceStates
+) -> dict[str, Any]:
+    """Read the requested source and land all of it or nothing. A repeat of the same rows changes none.
+
+    Returns:
+        The job's result: `source, load_id, tables` (counts per RAW table), the totals `seen, inserted, updated,
+        unchanged, duplicates, rejected, changed`, and `unmapped_files`.
+
+    Raises:
+        TransientError, TerminalError: from the source or the warehouse; nothing was landed.
+        JobCancelled, LeaseLost: likewise.
+    """
+    request = SyncRequest.model_validate(job.request)
+    remembered = states.get(request.source)
+    source = open_source(request, settings, remembered)
+    if source.state != remembered:
+        states.put(source.name, source.state)
+    with open_spool(settings.spool_dir) as spool:
+        read_source(job, source, settings, spool)
+        landed = land_spool(job, warehouse, spool)
+    return {
+        "source": source.name,
+        "load_id": job.job_id,
+        "tables": {table: counts.to_dict() for table, counts in landed.items()},
+        **_totals(landed),
+        "unmapped_files": list(source.unmapped_files),
+    }
+
+
+def read_source(job: JobContext, source: Source, settings: IngestSettings, spool: Spool) -> None:
+    """Read every batch to disk, reporting progress per batch. The warehouse is free meanwhile."""
+    for batch in source.read(settings.batch_rows):
+        job.report(batch.table, spool.add(batch))
+
+
+def land_spool(job: JobContext, warehouse: Warehouse, spool: Spool) -> dict[str, LandedCounts]:
+    """Merge all tables in one transaction, which is committed only while this worker still holds the job."""
+    load = Load(load_id=job.job_id, loaded_at=datetime.now(UTC).replace(tzinfo=None))
+    with warehouse.core(write=True) as connection:
+        create_raw_tables(connection)
+        landed = {table: land_table(warehouse, connection, load, table, spool) for table in spool.tables}
+        job.check()
+    return landed
+
+
+def _totals(landed: dict[str, LandedCounts]) -> dict[str, int]:
+    names = ("seen", "inserted", "updated", "unchanged", "duplicates", "rejected")
+    totals = {name: sum(getattr(counts, name) for counts in landed.values()) for name in names}
+    return {**totals, "changed": totals["inserted"] + totals["updated"]}
