@@ -1,0 +1,162 @@
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Gtm
+from tests.cli.server import Behaviour
+
+
+def test_jobs_lists_all_pages_newest_first(gtm: Gtm) -> None:
+    for _ in range(5):
+        gtm("build", "--no-watch")
+
+    ended = gtm("jobs")
+
+    assert ended.exit_code == 0
+    assert [f"build-{number}" in ended.stdout for number in range(1, 6)] == [True] * 5
+    assert ended.stdout.index("build-5") < ended.stdout.index("build-1")
+
+
+def test_jobs_keeps_to_the_limit_and_says_that_there_are_more(gtm: Gtm) -> None:
+    for _ in range(5):
+        gtm("build", "--no-watch")
+
+    page = gtm("jobs", "--limit", "3", "--json").json()
+
+    assert [job["id"] for job in page["items"]] == ["build-5", "build-4", "build-3"]
+    assert page["next_cursor"] == "3"
+    assert "raise --limit" in gtm("jobs", "--limit", "3").stdout
+
+
+def test_jobs_filters_by_kind_and_state(gtm: Gtm) -> None:
+    gtm("build", "--no-watch")
+    gtm("score")
+
+    assert [job["kind"] for job in gtm("jobs", "--kind", "scoring", "--json").json()["items"]] == ["scoring"]
+    assert [job["kind"] for job in gtm("jobs", "--state", "queued", "--json").json()["items"]] == ["build"]
+
+
+def test_jobs_with_an_id_shows_one(gtm: Gtm) -> None:
+    gtm("build")
+
+    ended = gtm("jobs", "build-1")
+
+    assert ended.exit_code == 0
+    assert "2.5 s" in ended.stdout and "1 attempt" in ended.stdout and "full_refresh" in ended.stdout
+
+
+def test_jobs_with_an_id_and_watch_follows_it(gtm: Gtm) -> None:
+    gtm("run", "--no-watch")
+
+    ended = gtm("jobs", "pipeline-1", "--watch")
+
+    assert ended.exit_code == 0
+    assert "LLM calls 27" in ended.stdout
+
+
+def test_cancel_asks_the_service_and_the_watcher_ends_with_4(gtm: Gtm, behaviour: Behaviour) -> None:
+    gtm("build", "--no-watch")
+
+    cancelled = gtm("jobs", "cancel", "build-1")
+
+    assert cancelled.exit_code == 0
+    assert "build build-1 is cancelled" in cancelled.stdout
+    assert behaviour.jobs["build-1"]["state"] == "cancelled"
+    assert gtm("jobs", "build-1", "--watch").exit_code == 4
+
+
+def test_cancelling_a_running_job_says_when_it_stops(gtm: Gtm) -> None:
+    gtm("build", "--no-watch")
+    gtm("jobs", "build-1")
+
+    assert "stops at its next batch" in gtm("jobs", "cancel", "build-1").stdout
+
+
+@pytest.mark.parametrize("arguments", [["jobs", "nope"], ["jobs", "cancel", "nope"], ["leads", "nope"]])
+def test_an_unknown_id_ends_with_2(gtm: Gtm, arguments: list[str]) -> None:
+    ended = gtm(*arguments)
+
+    assert ended.exit_code == 2
+    assert "There is no" in ended.stderr and "nope" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["jobs", "--watch"], ["jobs", "build-1", "--state", "queued"], ["jobs", "--state", "lost"], ["walk"]]
+)
+def test_wrong_usage_ends_with_2(gtm: Gtm, arguments: list[str]) -> None:
+    assert gtm(*arguments).exit_code == 2
+
+
+def test_jobs_are_found_while_one_service_is_down(gtm: Gtm, nowhere: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    gtm("build", "--no-watch")
+    monkeypatch.setenv("GTM_INGEST_URL", nowhere)
+
+    assert gtm("jobs", "build-1").exit_code == 0
+    assert gtm("jobs", "cancel", "build-1").exit_code == 0
+
+
+def test_leads_reads_well_when_piped(gtm: Gtm, two_leads: list[dict[str, Any]]) -> None:
+    ended = gtm("leads")
+
+    assert ended.exit_code == 0
+    assert "\x1b" not in ended.stdout and "─" not in ended.stdout
+    assert max(len(line) for line in ended.stdout.splitlines()) <= 120
+    for shown in ("Müller Transport GmbH", "hubspot:17", "78", "74", "+18 a fleet of 400 vehicles", "-6.5 silent"):
+        assert shown in ended.stdout
+    assert "one contact" not in ended.stdout, "only the two strongest reasons"
+
+
+def test_leads_filters_by_tier(gtm: Gtm, two_leads: list[dict[str, Any]]) -> None:
+    assert [lead["account_name"] for lead in gtm("leads", "--tier", "C", "--json").json()["items"]] == ["Acme"]
+
+
+def test_one_lead_comes_with_reasons_pitch_and_history(gtm: Gtm, two_leads: list[dict[str, Any]]) -> None:
+    ended = gtm("leads", "hubspot:17")
+
+    for shown in ("one contact is engaged", "You run 400 vehicles", "call now", "template", "score 71  tier B"):
+        assert shown in ended.stdout
+
+
+def test_no_leads_says_what_to_do(gtm: Gtm) -> None:
+    assert "gtm score" in gtm("leads").stdout
+
+
+def test_a_name_from_the_crm_does_not_steer_the_terminal(gtm: Gtm, two_leads: list[dict[str, Any]]) -> None:
+    two_leads[0]["account_name"] = "[red]Evil\x1b[2J\u202e & Co"
+    two_leads[0]["pitch"] = "one\ntwo [/nothing]"
+
+    for arguments in (["leads"], ["leads", "hubspot:17"]):
+        stdout = gtm(*arguments).stdout
+        assert "[red]Evil[2J & Co" in stdout
+        assert "\x1b" not in stdout and "\u202e" not in stdout
+
+
+def test_status_shows_services_and_queue(gtm: Gtm) -> None:
+    gtm("build", "--no-watch")
+
+    ended = gtm("status")
+
+    assert ended.exit_code == 0
+    for shown in ("ingest", "transform", "scoring", "ready", "9.8.7", "GTM_INGEST_URL", "build-1", "queued"):
+        assert shown in ended.stdout
+
+
+def test_status_names_the_check_that_fails(gtm: Gtm, behaviour: Behaviour) -> None:
+    behaviour.sick = True
+
+    ended = gtm("status")
+
+    assert ended.exit_code == 3
+    assert "unavailable" in ended.stdout
+    assert "ingest: redis: Redis does not answer at REDIS_URL." in ended.stderr
+
+
+def test_status_of_a_stopped_stack(run_gtm: Gtm, nowhere: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for service in ("INGEST", "TRANSFORM", "SCORING"):
+        monkeypatch.setenv(f"GTM_{service}_URL", nowhere)
+
+    ended = run_gtm("status", "--json")
+
+    assert ended.exit_code == 3
+    assert {service["state"] for service in ended.json()["services"].values()} == {"unreachable"}
+    assert ended.json()["jobs"] is None

@@ -1,0 +1,197 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Gtm
+from tests.cli.server import Behaviour, Server
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "body"),
+    [
+        (
+            ["run", "-o", "accounts=500", "-o", "folder=./in", "--limit", "20", "--force"],
+            "pipeline",
+            {
+                "sync": {"source": "mock", "mode": "incremental", "options": {"accounts": 500, "folder": "./in"}},
+                "build": {"select": None, "full_refresh": False},
+                "scoring": {"scope": "all", "limit": 20, "force": True, "dry_run": False},
+            },
+        ),
+        (
+            ["sync", "files", "--mode", "full", "--option", 'tables=["deals"]'],
+            "sync",
+            {"source": "files", "mode": "full", "options": {"tables": ["deals"]}},
+        ),
+        (
+            ["build", "--select", "dim_accounts+", "--full-refresh"],
+            "build",
+            {"select": "dim_accounts+", "full_refresh": True},
+        ),
+        (
+            ["score", "--account", "hubspot:1", "--account", "hubspot:2", "--dry-run"],
+            "scoring",
+            {"scope": {"account_ids": ["hubspot:1", "hubspot:2"]}, "limit": None, "force": False, "dry_run": True},
+        ),
+    ],
+)
+def test_each_start_sends_its_request_and_watches_to_the_end(
+    gtm: Gtm, behaviour: Behaviour, arguments: list[str], kind: str, body: object
+) -> None:
+    ended = gtm(*arguments)
+
+    assert (ended.exit_code, len(behaviour.starts)) == (0, 1)
+    assert behaviour.starts[0]["kind"] == kind
+    assert behaviour.starts[0]["body"] == body
+    assert behaviour.starts[0]["key"]
+    assert "succeeded" in ended.stdout
+
+
+def test_a_pipeline_shows_every_part_and_its_counts(gtm: Gtm) -> None:
+    ended = gtm("run")
+
+    for shown in ("sync", "build", "scoring", "inserted 25,000", "nodes: passed 41", "LLM calls 27", "3"):
+        assert shown in ended.stdout
+    assert "build at work" in ended.stderr
+    assert "build at work" not in ended.stdout
+
+
+def test_no_watch_says_how_to_come_back(gtm: Gtm, behaviour: Behaviour) -> None:
+    ended = gtm("build", "--no-watch")
+
+    assert ended.exit_code == 0
+    assert behaviour.looks == 0
+    assert "gtm jobs build-1 --watch" in ended.stdout and "gtm jobs cancel build-1" in ended.stdout
+
+
+def test_a_failed_job_ends_with_1_and_its_reason(gtm: Gtm, behaviour: Behaviour) -> None:
+    behaviour.fails = "build"
+
+    ended = gtm("run")
+
+    assert ended.exit_code == 1
+    assert "build failed: A data test failed" in ended.stderr
+    assert "3 rows with negative ARR" in ended.stderr
+    assert "non_negative_dim_accounts_won_arr_usd" in ended.stderr
+
+
+def test_a_refused_request_ends_with_2_and_names_the_field(gtm: Gtm) -> None:
+    ended = gtm("sync", "nope")
+
+    assert ended.exit_code == 2
+    assert "source: unknown source 'nope'; known: mock, files" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["build", "--select", "a;b"], "select: String should match pattern"),
+        (["sync", "mock", "--option", "accounts"], "'accounts' is not KEY=VALUE"),
+        (["sync", "mock", "-o", "a=1", "-o", "a=2"], "a is given twice"),
+        (["sync", ""], "source: String should have at least 1 character"),
+    ],
+)
+def test_what_can_be_seen_here_is_not_sent(gtm: Gtm, behaviour: Behaviour, arguments: list[str], said: str) -> None:
+    ended = gtm(*arguments)
+
+    assert ended.exit_code == 2
+    assert said in ended.stderr
+    assert behaviour.starts == []
+
+
+def test_a_start_is_repeated_with_the_same_key(gtm: Gtm, behaviour: Behaviour) -> None:
+    behaviour.unavailable_starts = 2
+
+    ended = gtm("build")
+
+    keys = [start["key"] for start in behaviour.starts]
+    assert ended.exit_code == 0
+    assert len(keys) == 3 and len(set(keys)) == 1
+    assert len(behaviour.jobs) == 1
+
+
+def test_two_starts_have_two_keys(gtm: Gtm, behaviour: Behaviour) -> None:
+    gtm("build")
+    gtm("build")
+
+    assert behaviour.starts[0]["key"] != behaviour.starts[1]["key"]
+
+
+def test_a_service_that_stays_unavailable_ends_with_3(gtm: Gtm, behaviour: Behaviour) -> None:
+    behaviour.unavailable_starts = 99
+
+    ended = gtm("build")
+
+    assert ended.exit_code == 3
+    assert "The operations database does not answer." in ended.stderr
+    assert len(behaviour.starts) == 4
+
+
+def test_an_unreachable_service_ends_with_3_and_the_mend(
+    run_gtm: Gtm, nowhere: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GTM_TRANSFORM_URL", nowhere)
+
+    ended = run_gtm("build")
+
+    assert ended.exit_code == 3
+    assert nowhere in ended.stderr
+    assert "make up" in ended.stderr and "GTM_TRANSFORM_URL" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_local_stack_is_found(run_gtm: Gtm, server: Server, tmp_path: Path) -> None:
+    path = tmp_path / "data" / "local" / "endpoints.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"ingest": server.url, "transform": server.url, "scoring": server.url}))
+
+    assert run_gtm("build").exit_code == 0
+
+
+def test_a_setting_wins_over_the_local_stack(
+    run_gtm: Gtm, server: Server, nowhere: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "data" / "local" / "endpoints.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"transform": nowhere}))
+    monkeypatch.setenv("GTM_TRANSFORM_URL", server.url + "/")
+    monkeypatch.setenv("GTM_INGEST_URL", server.url)
+
+    assert run_gtm("build").exit_code == 0
+
+
+def test_broken_endpoints_are_named(run_gtm: Gtm, tmp_path: Path) -> None:
+    path = tmp_path / "data" / "local" / "endpoints.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("{")
+
+    ended = run_gtm("build")
+
+    assert ended.exit_code == 2
+    assert "endpoints.json" in ended.stderr and "make up" in ended.stderr
+
+
+def test_an_address_without_scheme_is_named(run_gtm: Gtm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GTM_INGEST_URL", "127.0.0.1:8101")
+
+    ended = run_gtm("sync", "mock")
+
+    assert ended.exit_code == 2
+    assert "GTM_INGEST_URL" in ended.stderr and "http://" in ended.stderr
+
+
+def test_the_token_is_sent(gtm: Gtm, behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch) -> None:
+    behaviour.token = "a-token-of-twenty-four-characters"
+    monkeypatch.setenv("GTM_API_TOKEN", behaviour.token)
+
+    assert gtm("build").exit_code == 0
+
+
+def test_a_missing_token_is_named(gtm: Gtm, behaviour: Behaviour) -> None:
+    behaviour.token = "a-token-of-twenty-four-characters"
+
+    ended = gtm("build")
+
+    assert ended.exit_code == 2
+    assert "GTM_API_TOKEN" in ended.stderr
