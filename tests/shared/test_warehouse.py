@@ -1,0 +1,91 @@
+"""The warehouse's two ways: short connections that commit or roll back, and one merge that repeats without effect."""
+
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from shared.errors import TerminalError
+from shared.settings import WarehouseSettings
+from shared.warehouse import MergeCounts, Warehouse, merge_rows, open_warehouse
+
+leads = sa.Table(
+    "leads",
+    sa.MetaData(),
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("score", sa.Integer),
+    sa.Column("arr_usd", sa.Numeric(18, 2)),
+    sa.Column("scored_at", sa.DateTime),
+    sa.Column("is_open", sa.Boolean),
+    schema="reverse_etl_outbound",
+)
+CHANGED = "stored.score <> offered.score"
+
+
+def lead(id: str, score: int) -> dict[str, object]:
+    return {"id": id, "score": score, "arr_usd": Decimal("10.50"), "scored_at": datetime(2026, 1, 1), "is_open": None}
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    opened = open_warehouse(WarehouseSettings(GTM_DATA_DIR=tmp_path))  # type: ignore[call-arg]
+    with opened.outbound(write=True) as connection:
+        leads.create(connection)
+    return opened
+
+
+def merge(warehouse: Warehouse, *rows: dict[str, object]) -> MergeCounts:
+    with warehouse.outbound(write=True) as connection:
+        return merge_rows(warehouse, connection, leads, rows, update_when=CHANGED)
+
+
+def test_a_merge_inserts_updates_and_then_does_nothing(warehouse: Warehouse) -> None:
+    assert merge(warehouse, lead("a", 1), lead("b", 1)) == MergeCounts(inserted=2)
+    assert merge(warehouse, lead("a", 1), lead("b", 2), lead("c", 1)) == MergeCounts(1, 1, 1)
+    assert merge(warehouse, lead("a", 1), lead("b", 2), lead("c", 1)) == MergeCounts(unchanged=3)
+    assert merge(warehouse) == MergeCounts()
+    with warehouse.outbound() as connection:
+        stored = connection.execute(sa.select(leads).order_by(leads.c.id)).all()
+    assert [tuple(row) for row in stored] == [
+        (id, score, Decimal("10.50"), datetime(2026, 1, 1), None) for id, score in (("a", 1), ("b", 2), ("c", 1))
+    ]
+
+
+def test_an_error_rolls_everything_back(warehouse: Warehouse) -> None:
+    with pytest.raises(ZeroDivisionError):
+        with warehouse.outbound(write=True) as connection:
+            merge_rows(warehouse, connection, leads, [lead("a", 1)], update_when=CHANGED)
+            raise ZeroDivisionError
+    with warehouse.outbound() as connection:
+        assert connection.execute(sa.select(sa.func.count()).select_from(leads)).scalar_one() == 0
+
+
+def test_readers_come_before_the_first_writer(tmp_path: Path) -> None:
+    empty = open_warehouse(WarehouseSettings(GTM_DATA_DIR=tmp_path / "new"))  # type: ignore[call-arg]
+    with empty.core() as connection:
+        assert connection.execute(sa.text("select 1")).scalar_one() == 1
+    with empty.core_beside_outbound() as connection:
+        assert connection.execute(sa.text("select 1")).scalar_one() == 1
+
+
+def test_core_and_outbound_are_read_together_by_their_own_names(warehouse: Warehouse) -> None:
+    merge(warehouse, lead("a", 7))
+    with warehouse.core(write=True) as connection:
+        connection.execute(sa.text("create table analytics.dim_accounts as select 'a' as account_id"))
+    with warehouse.core_beside_outbound() as connection:
+        joined = "select score from analytics.dim_accounts join reverse_etl_outbound.leads on account_id = id"
+        assert connection.execute(sa.text(joined)).scalar_one() == 7
+
+
+def test_a_reader_can_not_write(warehouse: Warehouse) -> None:
+    with pytest.raises(sa.exc.ProgrammingError, match="read-only"):
+        with warehouse.outbound() as connection:
+            connection.execute(leads.delete())
+
+
+def test_snowflake_without_settings_names_each_missing_key(tmp_path: Path) -> None:
+    settings = WarehouseSettings(GTM_WAREHOUSE="snowflake", SNOWFLAKE_USER="loader")  # type: ignore[call-arg]
+    with pytest.raises(TerminalError, match="SNOWFLAKE_ACCOUNT, SNOWFLAKE_PASSWORD, SNOWFLAKE_WAREHOUSE"):
+        open_warehouse(settings)
