@@ -106,11 +106,6 @@ class GtmClient:
             raise_for(service, self.endpoints[service].url, response)
         return parse_answer(service, response, Readiness)
 
-    def version(self, service: str) -> str:
-        """The version that the service's OpenAPI page carries."""
-        response = self._http.get(service, "/openapi.json")
-        return parse_answer(service, response, _OpenApi).info.version
-
     def _from_any(self, ask: Callable[[str], httpx.Response]) -> tuple[str, httpx.Response]:
         """All services read one operations database, so one that is down hides no job."""
         missing: ServiceUnreachable | None = None
@@ -121,14 +116,6 @@ class GtmClient:
                 missing = missing or error
         assert missing is not None
         raise missing
-
-
-class _Info(BaseModel):
-    version: str
-
-
-class _OpenApi(BaseModel):
-    info: _Info
 
 
 def connect(settings: CliSettings) -> GtmClient:

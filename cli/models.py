@@ -1,9 +1,9 @@
 """The answers of the REST API, as far as the terminal reads them. Unknown members are kept and printed by `--json`."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, PrivateAttr, model_validator
 
 from shared.contracts import TERMINAL_STATES, JobState
 
@@ -11,9 +11,19 @@ from shared.contracts import TERMINAL_STATES, JobState
 class _Answer(BaseModel):
     model_config = ConfigDict(extra="allow")
 
+    _sent: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _keep_what_was_sent(cls, data: Any, build: ModelWrapValidatorHandler[Self]) -> Self:
+        answer = build(data)
+        if isinstance(data, dict):
+            answer._sent = data
+        return answer
+
     def to_json(self) -> dict[str, Any]:
-        """What the service sent, member for member."""
-        return self.model_dump(mode="json", exclude_unset=True)
+        """What the service sent, to the letter."""
+        return self._sent
 
 
 class FieldError(_Answer):
@@ -54,10 +64,15 @@ class Job(_Answer):
     request: dict[str, Any] | None = None
     attempts: int = 0
     parent_id: str | None = None
-    children: list["Job"] = []
+    children: list["Job"] | None = None
     created_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
+
+    @property
+    def parts(self) -> list["Job"]:
+        """The jobs that do the work: a pipeline's children, else the job itself."""
+        return self.children or [self]
 
     @property
     def is_finished(self) -> bool:
@@ -111,12 +126,20 @@ class JobPage(_Answer):
     items: list[Job]
     next_cursor: str | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        """Also where several pages were read."""
+        return {"items": [item.to_json() for item in self.items], "next_cursor": self.next_cursor}
+
 
 class LeadPage(_Answer):
     """One page of leads, highest score first."""
 
     items: list[Lead]
     next_cursor: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Also where several pages were read."""
+        return {"items": [item.to_json() for item in self.items], "next_cursor": self.next_cursor}
 
 
 class Check(_Answer):
@@ -130,4 +153,5 @@ class Readiness(_Answer):
     """What `/readyz` says."""
 
     status: str
+    version: str | None = None
     checks: dict[str, Check] = {}

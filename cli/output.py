@@ -52,6 +52,8 @@ class Output:
         if problem.detail:
             _line(self.err, _indented(problem.detail), "")
         for error in problem.errors or []:
+            if error.message in (problem.detail or ""):
+                continue
             _line(self.err, f"  {plain(error.field)}: {plain(error.message)}", "")
         for name, value in (problem.model_extra or {}).items():
             if name not in _SHOWN_APART:

@@ -63,7 +63,7 @@ class BarView:
         self._progress.stop()
 
     def show(self, job: Job) -> None:
-        for part in working_jobs(job):
+        for part in job.parts:
             task = self._task(part)
             if part.state is not JobState.QUEUED:
                 self._progress.start_task(task)
@@ -104,17 +104,12 @@ class LineView:
         pass
 
     def show(self, job: Job) -> None:
-        for part in working_jobs(job):
+        for part in job.parts:
             now = (part.state.value, _phase(part))
             if self._shown.get(part.id) != now:
                 self._shown[part.id] = now
                 line = f"{part.kind:<8} {now[0]:<9} {_amount(part):>16}  {now[1]}"
                 self._console.print(line.rstrip(), markup=False, highlight=False, soft_wrap=True)
-
-
-def working_jobs(job: Job) -> list[Job]:
-    """A pipeline does nothing itself; its children do."""
-    return job.children or [job]
 
 
 def _bar(job: Job) -> tuple[float, float | None]:
@@ -138,6 +133,8 @@ def _amount(job: Job) -> str:
 
 
 def _phase(job: Job) -> str:
-    if job.is_finished or job.progress is None:
+    if job.is_finished:
         return ""
-    return plain(job.progress.phase or "")
+    if job.error is not None:
+        return f"will be tried again: {plain(job.error.title)}"
+    return plain((job.progress.phase if job.progress else None) or "")

@@ -14,7 +14,7 @@ from shared.contracts import JobState
 
 def render_finished(output: Output, job: Job) -> None:
     """How a watched job ended: what each part did, and why it failed."""
-    for part in [*job.children, job] if not job.children else job.children:
+    for part in job.parts:
         render_job_line(output, part)
         if part.result:
             render_result(output, part.result)
@@ -26,7 +26,7 @@ def render_finished(output: Output, job: Job) -> None:
 
 def render_failure(output: Output, job: Job) -> None:
     """The problem of the part that failed; a pipeline's own error only where no part has one."""
-    failed = [child for child in job.children if child.error is not None] or [job]
+    failed = [part for part in job.parts if part.state is JobState.FAILED] or [job]
     for part in failed:
         if part.error is not None:
             output.problem(part.error, subject=f"{part.kind} failed")
@@ -43,7 +43,7 @@ def render_job(output: Output, job: Job) -> None:
     output.say(f"  created   {moment(job.created_at)} UTC, {_attempts(job)}")
     if job.request is not None:
         output.say(f"  request   {value_text(job.request)}")
-    for child in job.children:
+    for child in job.children or []:
         render_job_line(output, child, indent="  ")
         if child.result:
             render_result(output, child.result)
@@ -74,8 +74,8 @@ def render_jobs(output: Output, jobs: Sequence[Job], *, more: bool) -> None:
 
 
 def progress_text(job: Job) -> str:
-    """Phase and amount of a running job; the reason's title of a failed one."""
-    if job.error is not None:
+    """Phase and amount of a running job; the reason's title of a failed one, or of one that is tried again."""
+    if job.error is not None and job.state is not JobState.SUCCEEDED:
         return plain(job.error.title)
     progress = job.progress
     if job.is_finished or progress is None or progress.phase is None:

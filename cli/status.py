@@ -65,15 +65,7 @@ def _read_service(client: GtmClient, name: str) -> ServiceStatus:
     except CliError as error:
         return ServiceStatus(endpoint.url, endpoint.source, "unreachable", None, {}, str(error))
     state = "ready" if readiness.status == "ok" else "unavailable"
-    return ServiceStatus(endpoint.url, endpoint.source, state, _read_version(client, name), readiness.checks)
-
-
-def _read_version(client: GtmClient, name: str) -> str | None:
-    """None where the service keeps its API description to itself."""
-    try:
-        return client.version(name)
-    except CliError:
-        return None
+    return ServiceStatus(endpoint.url, endpoint.source, state, readiness.version, readiness.checks)
 
 
 def render_status(output: Output, status: Status) -> None:

@@ -29,11 +29,8 @@ class Transport:
     def __init__(self, endpoints: Mapping[str, Endpoint], *, token: str | None, retry_waits: Sequence[float]) -> None:
         self.endpoints = dict(endpoints)
         self._retry_waits = retry_waits
-        headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
-        self._http = {
-            service: httpx.Client(headers=headers, timeout=_TIMEOUT, trust_env=not _is_loopback(endpoint.url))
-            for service, endpoint in self.endpoints.items()
-        }
+        self._headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+        self._http: dict[str, httpx.Client] = {}
 
     def close(self) -> None:
         for http in self._http.values():
@@ -62,9 +59,16 @@ class Transport:
         """One request; any status is an answer."""
         url = self.endpoints[service].url
         try:
-            return self._http[service].request(method, url + path, **options)
+            return self._client(service).request(method, url + path, **options)
         except httpx.TransportError as error:
             raise ServiceUnreachable(service, url, _cause(error)) from None
+
+    def _client(self, service: str) -> httpx.Client:
+        """Made when it is needed: loading the certificates takes longer than a call."""
+        if service not in self._http:
+            direct = _is_loopback(self.endpoints[service].url)
+            self._http[service] = httpx.Client(headers=self._headers, timeout=_TIMEOUT, trust_env=not direct)
+        return self._http[service]
 
 
 def raise_for(service: str, url: str, response: httpx.Response) -> None:

@@ -81,7 +81,7 @@ def _job(kind: str, request: Any, number: int) -> dict[str, Any]:
         "created_at": "2025-06-01T12:00:00Z",
         "started_at": None,
         "finished_at": None,
-        "children": [],
+        "children": None,
     }
     if kind == "pipeline":
         job["children"] = [_job(part, {}, number) | {"parent_id": job["id"]} for part in PIPELINE_PARTS]
@@ -111,7 +111,7 @@ def _advance(job: dict[str, Any], behaviour: Behaviour) -> None:
 
 def build_app(behaviour: Behaviour) -> FastAPI:
     """All three services at once: their paths don't overlap."""
-    app = FastAPI(version="9.8.7")
+    app = FastAPI()
 
     @app.middleware("http")
     async def check_token(request: Request, call_next: Any) -> Response:
@@ -174,7 +174,7 @@ def _add_jobs(app: FastAPI, behaviour: Behaviour) -> None:
         if behaviour.sick:
             checks["redis"] = {"ok": False, "detail": "Redis does not answer at REDIS_URL."}
         status = "unavailable" if behaviour.sick else "ok"
-        return JSONResponse({"status": status, "checks": checks}, 503 if behaviour.sick else 200)
+        return JSONResponse({"status": status, "version": "9.8.7", "checks": checks}, 503 if behaviour.sick else 200)
 
 
 def _add_leads(app: FastAPI, behaviour: Behaviour) -> None:
