@@ -30,7 +30,7 @@ def sync_source(
     request = SyncRequest.model_validate(job.request)
     remembered = states.get(request.source)
     source = open_source(request, settings, remembered)
-    if source.state != remembered:
+    if source.state is not None and source.state != remembered:
         states.put(source.name, source.state)
     with open_spool(settings.spool_dir) as spool:
         read_source(job, source, settings, spool)

@@ -22,7 +22,7 @@ class MockSource:
         # The first sync's day stays, or every later day would shift every moment and change every row.
         remembered = date.fromisoformat(state["as_of"]) if state else options.as_of or today
         self._as_of = options.as_of or remembered
-        self.state = {"as_of": remembered.isoformat()}
+        self.state: dict[str, Any] | None = {"as_of": remembered.isoformat()}
 
     def read(self, batch_rows: int) -> Iterator[SourceBatch]:
         """The generator's chunks, cut to `batch_rows`."""

@@ -6,6 +6,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from services.ingest.adapters.files.source import FilesOptions, check_files, open_files
 from services.ingest.adapters.mock import check_mock, open_mock
 from services.ingest.domain.mock.options import MockOptions
 from services.ingest.domain.sources import Source
@@ -25,6 +26,7 @@ class _SourceType(Generic[OptionsT]):
 
 
 _SOURCES: Final[dict[str, _SourceType[Any]]] = {
+    "files": _SourceType(FilesOptions, check_files, open_files),
     "mock": _SourceType(MockOptions, check_mock, open_mock),
 }
 

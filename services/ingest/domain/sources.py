@@ -36,8 +36,8 @@ class Source(Protocol):
     """
 
     name: str
-    state: dict[str, Any]
-    """What the next sync must know; stored before landing, so that a retry reads the same."""
+    state: dict[str, Any] | None
+    """What the next sync must know; stored before landing, so that a retry reads the same. None: nothing."""
     unmapped_files: tuple[str, ...]
     """Files beside the ones read that nothing takes: reported, so that they are not lost silently."""
 
