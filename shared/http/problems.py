@@ -20,7 +20,6 @@ _CODES = {
     403: ("forbidden", "Forbidden"),
     404: ("route-not-found", "No such resource"),
     405: ("method-not-allowed", "Method not allowed"),
-    413: ("body-too-large", "The request body is too large"),
 }
 
 
