@@ -118,7 +118,7 @@ def render_leads(output: Output, leads: Sequence[Lead], *, with_pitch: bool, mor
         return
     table = _lead_table(output, with_pitch=with_pitch)
     for lead in leads:
-        last = plain(lead.pitch or "") if with_pitch else words(lead.next_action or "")
+        last = _pitch(lead) if with_pitch else words(lead.next_action or "-")
         name = plain(lead.account_name or lead.account_id)
         table.add_row(
             Text(name) if with_pitch else Text(f"{name}\n{plain(lead.account_id)}"),
@@ -161,12 +161,17 @@ def render_lead(output: Output, lead: Lead) -> None:
         table.add_row(*map(Text, cells))
     output.table(table)
     output.say(f"  next   {words(lead.next_action or '-')}")
-    output.say(f"  pitch  {plain(lead.pitch or '-')} [{lead.pitch_source}]")
+    output.say(f"  pitch  {_pitch(lead)}")
     output.say(f"  scored {moment(lead.scored_at)} UTC by {lead.score_source}", "dim")
     if lead.history:
         output.say("  history (UTC)")
         for row in lead.history:
             output.say(f"    {_history_line(row)}")
+
+
+def _pitch(lead: Lead) -> str:
+    """Marked where no model wrote it."""
+    return plain(lead.pitch or "-") + (" (template)" if lead.pitch_source == "template" else "")
 
 
 def _history_line(row: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ from cli.settings import read_settings
 from cli.watch import WatchingStopped, follow, way_back
 from shared.contracts import JobState
 
-_EXIT_CODES: Final = {
+EXIT_CODE_OF_STATE: Final = {
     JobState.SUCCEEDED: ExitCode.SUCCEEDED,
     JobState.FAILED: ExitCode.FAILED,
     JobState.CANCELLED: ExitCode.CANCELLED,
@@ -54,7 +54,7 @@ class Session:
                 render_failure(self.output, job)
         else:
             render_finished(self.output, job)
-        raise typer.Exit(_EXIT_CODES[job.state])
+        raise typer.Exit(EXIT_CODE_OF_STATE[job.state])
 
 
 @contextmanager

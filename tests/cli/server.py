@@ -65,6 +65,7 @@ class Behaviour:
     starts: list[dict[str, Any]] = field(default_factory=list)
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     looks: int = 0
+    cancels: list[str] = field(default_factory=list)
 
 
 def _job(kind: str, request: Any, number: int) -> dict[str, Any]:
@@ -164,6 +165,7 @@ def _add_jobs(app: FastAPI, behaviour: Behaviour) -> None:
         job = behaviour.jobs.get(job_id)
         if job is None:
             return problem(404, "job-not-found", f"There is no job {job_id}.")
+        behaviour.cancels.append(job_id)
         if job["state"] == "queued":
             job["state"] = "cancelled"
         return JSONResponse(job, 202)
