@@ -7,14 +7,15 @@ cd "$(dirname "$0")/.."
 
 uv=.venv/bin/uv
 [[ -x $uv ]] || uv=uv
-compile() { # OUTPUT ARGUMENTS...
+pin() { # OUTPUT ARGUMENTS...: never a line about the index that this machine happens to use
   local output=requirements/$1; shift
-  # No index lines and no header: both would carry the settings of the machine that happened to run this.
-  "$uv" pip compile pyproject.toml --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+  "$uv" pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
     --custom-compile-command requirements/lock.sh --output-file "$output" "$@"
 }
 
-compile dev.txt --all-extras --group dev "$@"
+printf 'uv\n' | pin uv.txt - --no-annotate "$@"
+pin dev.txt pyproject.toml --all-extras --group dev "$@"
 for service in ingest transform scoring; do
-  compile "$service.txt" --extra "$service" --extra postgres --constraints requirements/dev.txt
+  # Extras stay in the lines: an image is built with pip, which takes `mashumaro` for another pin than `mashumaro[msgpack]`.
+  pin "$service.txt" pyproject.toml --extra "$service" --extra postgres --no-strip-extras --constraints requirements/dev.txt
 done

@@ -1,10 +1,13 @@
 """The job table's promises, without processes: one holder, a state that never goes back, nothing owed is lost."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +19,7 @@ from shared.jobs.transitions import request_coalesced
 from shared.operations.database import OperationsDatabase
 from shared.operations.models import Generation, Job
 from shared.settings import OperationsSettings
+from tests.conftest import REPOSITORY
 
 PIPELINE = {"sync": {"source": "mock"}}
 BUSY = TransientError("try later", code="busy", title="Busy")
@@ -274,3 +278,23 @@ def test_whatever_happens_a_state_never_goes_back(fresh: OperationsDatabase, ste
         assert seen not in TERMINAL_STATES or now.state == seen
         assert now.attempts <= 3
         seen = now.state
+
+
+def test_many_claimers_one_holder(store: JobStore, operations: OperationsDatabase) -> None:
+    job_id = store.start(JobKind.BUILD, {}).job.id
+    with ThreadPoolExecutor(8) as pool:
+        claims = list(pool.map(lambda _: Leases(operations, OperationsSettings()).claim(job_id)[0], range(16)))
+    assert len([claimed for claimed in claims if claimed is not None]) == 1
+
+
+def test_many_identical_starts_one_job(store: JobStore) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        ids = {job.job.id for job in pool.map(lambda _: store.start(JobKind.BUILD, {}, idempotency_key="k"), range(16))}
+    assert len(ids) == 1
+
+
+def test_the_migrations_make_what_the_models_say(operations: OperationsDatabase) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(REPOSITORY / "shared" / "operations" / "migrations"))
+    config.attributes["url"] = operations.engine.url.render_as_string(hide_password=False)
+    command.check(config)
