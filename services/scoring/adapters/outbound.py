@@ -1,0 +1,177 @@
+"""Reads leads for the API: pages of the current rows, and one lead with its history. Works before the first scoring."""
+
+import base64
+import json
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic import BaseModel
+
+from services.scoring.adapters.outbound_tables import SCHEMA, lead_score_history, lead_scores, read_table_names
+from shared.errors import InvalidRequest, NotFound
+from shared.warehouse import Warehouse
+
+_JSON_COLUMNS = ("reasons", "claims", "changed")
+
+
+class LeadReason(BaseModel):
+    """`points` are signed; `max_points` is null for the model's own adjustment."""
+
+    factor: str
+    component: str
+    points: float
+    max_points: float | None
+    value: str | None
+    explanation: str
+
+
+class LeadClaim(BaseModel):
+    """A field and which way it speaks, as the model claimed and the data bears out."""
+
+    field: str
+    polarity: str
+
+
+class Lead(BaseModel):
+    """One row of `lead_scores`; times are UTC. What each column means: `outbound_tables.py`."""
+
+    account_id: str
+    account_name: str
+    domain: str | None
+    lead_score: int
+    baseline_score: int
+    fit_score: int
+    engagement_score: int
+    llm_score: int | None
+    tier: str
+    reasons: list[LeadReason]
+    claims: list[LeadClaim]
+    pitch: str
+    next_action: str
+    score_source: str
+    pitch_source: str
+    profile_hash: str
+    input_key: str
+    prompt_version: str
+    rules_version: str
+    model_name: str
+    model_digest: str
+    temperature: float
+    seed: int
+    dbt_run_id: str
+    mart_updated_at: datetime
+    job_id: str
+    prompt_tokens: int
+    completion_tokens: int
+    llm_duration_ms: int
+    attempts: int
+    scored_at: datetime
+
+
+class LeadChange(BaseModel):
+    """One row of `lead_score_history`. `changed`: column -> [before, after]."""
+
+    job_id: str
+    lead_score: int
+    previous_lead_score: int | None
+    baseline_score: int
+    llm_score: int | None
+    tier: str
+    changed: dict[str, list[Any]]
+    score_source: str
+    pitch_source: str
+    input_key: str
+    dbt_run_id: str
+    scored_at: datetime
+
+
+class LeadDetail(Lead):
+    """A lead with its history, newest first."""
+
+    history: list[LeadChange]
+
+
+class LeadPage(BaseModel):
+    """`next_cursor` null: this was the last page."""
+
+    items: list[Lead]
+    next_cursor: str | None = None
+
+
+def read_leads(
+    warehouse: Warehouse,
+    *,
+    limit: int,
+    cursor: str | None = None,
+    tier: str | None = None,
+    min_score: int | None = None,
+) -> LeadPage:
+    """Best score first, then by account_id. The cursor names the last row seen, so new rows shift no page.
+
+    Raises:
+        InvalidRequest: `cursor-invalid`.
+    """
+    statement = sa.select(lead_scores).order_by(lead_scores.c.lead_score.desc(), lead_scores.c.account_id)
+    if tier is not None:
+        statement = statement.where(lead_scores.c.tier == tier)
+    if min_score is not None:
+        statement = statement.where(lead_scores.c.lead_score >= min_score)
+    if cursor is not None:
+        score, account_id = _parse_cursor(cursor)
+        same_score = sa.and_(lead_scores.c.lead_score == score, lead_scores.c.account_id > account_id)
+        statement = statement.where(sa.or_(lead_scores.c.lead_score < score, same_score))
+    with warehouse.outbound() as connection:
+        if "lead_scores" not in read_table_names(connection, SCHEMA):
+            return LeadPage(items=[])
+        rows = connection.execute(statement.limit(limit + 1)).mappings().all()
+    page = [Lead.model_validate(_parse_json(row)) for row in rows[:limit]]
+    return LeadPage(items=page, next_cursor=_to_cursor(page[-1]) if len(rows) > limit else None)
+
+
+def read_lead(warehouse: Warehouse, account_id: str) -> LeadDetail:
+    """The lead with `history`, newest first.
+
+    Raises:
+        NotFound: `lead-not-found`.
+    """
+    history = (
+        sa.select(lead_score_history)
+        .where(lead_score_history.c.account_id == account_id)
+        .order_by(lead_score_history.c.scored_at.desc(), lead_score_history.c.job_id)
+    )
+    with warehouse.outbound() as connection:
+        row = None
+        if "lead_scores" in read_table_names(connection, SCHEMA):
+            row = (
+                connection.execute(sa.select(lead_scores).where(lead_scores.c.account_id == account_id))
+                .mappings()
+                .first()
+            )
+        if row is None:
+            raise NotFound(
+                f"No lead for account {account_id}. Check the id (GET /v1/leads lists them), or score it: "
+                'POST /v1/scorings with {"scope": {"account_ids": [...]}}.',
+                code="lead-not-found",
+                title="There is no such lead",
+            )
+        changes = connection.execute(history).mappings().all()
+    return LeadDetail.model_validate({**_parse_json(row), "history": [_parse_json(change) for change in changes]})
+
+
+def _parse_json(row: sa.RowMapping) -> dict[str, Any]:
+    return {name: json.loads(value) if name in _JSON_COLUMNS else value for name, value in row.items()}
+
+
+def _to_cursor(lead: Lead) -> str:
+    return base64.urlsafe_b64encode(json.dumps([lead.lead_score, lead.account_id]).encode()).decode()
+
+
+def _parse_cursor(cursor: str) -> tuple[int, str]:
+    try:
+        score, account_id = json.loads(base64.b64decode(cursor, altchars=b"-_", validate=True))
+        if type(score) is int and isinstance(account_id, str):
+            return score, account_id
+    except (ValueError, TypeError):
+        pass  # told apart from nothing: whatever it was, it is no cursor of ours
+    raise InvalidRequest("cursor: pass on the next_cursor of the page before, unchanged.", code="cursor-invalid")

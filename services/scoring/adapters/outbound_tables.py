@@ -1,0 +1,115 @@
+"""REVERSE_ETL_OUTBOUND: what sales systems read. The comments are the documentation, and go into the warehouse."""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.schema import CreateTable, SetColumnComment, SetTableComment
+
+SCHEMA = "reverse_etl_outbound"
+outbound_metadata = sa.MetaData(schema=SCHEMA)
+
+
+def _text(name: str, comment: str, *, key: bool = False, null: bool = False) -> sa.Column[str]:
+    return sa.Column(name, sa.String, primary_key=key, nullable=null and not key, comment=comment)
+
+
+def _whole(name: str, comment: str, *, null: bool = False) -> sa.Column[int]:
+    return sa.Column(name, sa.BigInteger, nullable=null, comment=comment)
+
+
+def _time(name: str, comment: str) -> sa.Column[datetime]:
+    return sa.Column(name, sa.DateTime, nullable=False, comment=f"{comment} (UTC)")
+
+
+lead_scores = sa.Table(
+    "lead_scores",
+    outbound_metadata,
+    _text("account_id", "analytics.dim_accounts.account_id", key=True),
+    _text("account_name", "as in the mart when scored"),
+    _text("domain", "as in the mart when scored", null=True),
+    _whole("lead_score", "0..100: baseline_score moved by the model by at most GTM_SCORE_BOUND"),
+    _whole("baseline_score", "0..100: fit_score + engagement_score, computed in the mart"),
+    _whole("fit_score", "0..50"),
+    _whole("engagement_score", "0..50"),
+    _whole("llm_score", "0..100 as the model answered; null when the score is the baseline alone", null=True),
+    _text("tier", "A, B, C or D, from lead_score by GTM_TIER_A, _B, _C"),
+    _text("reasons", "JSON list, strongest first: factor, component, points (signed), max_points, value, explanation"),
+    _text("claims", "JSON list of the model's claims that the data bears out: field, polarity"),
+    _text("pitch", "text for the account, facts filled in by code"),
+    _text("next_action", "book_demo, call, email, nurture or wait; the tier decides where the model gave none"),
+    _text("score_source", "llm or baseline"),
+    _text("pitch_source", "llm or template"),
+    _text("profile_hash", "analytics.dim_accounts.profile_hash that was scored"),
+    _text(
+        "input_key", "sha256 of profile_hash, prompt_version, model_digest, rules_version: equal key, equal question"
+    ),
+    _text("prompt_version", "hash of the prompt file"),
+    _text("rules_version", "hash of answer schema, model options, pitch policy, bound and tiers"),
+    _text("model_name", "model asked, as OLLAMA_MODEL names it"),
+    _text("model_digest", "digest of the model's files, from the server"),
+    sa.Column("temperature", sa.Float, nullable=False, comment="sampling temperature asked for"),
+    _whole("seed", "seed of the last attempt; it does not reproduce an answer, which is why answers are stored"),
+    _text("dbt_run_id", "build of the mart row that was scored"),
+    _time("mart_updated_at", "dbt_updated_at of the mart row; a row from an older one never overwrites a newer"),
+    _text("job_id", "job that last wrote this row"),
+    _whole("prompt_tokens", "over all attempts, as the server counted"),
+    _whole("completion_tokens", "over all attempts, as the server counted"),
+    _whole("llm_duration_ms", "over all attempts, as the server measured"),
+    _whole("attempts", "answers asked for; 0 would mean none"),
+    _time("scored_at", "when this row was made"),
+    comment="One row per account: the current lead.",
+)
+
+lead_score_history = sa.Table(
+    "lead_score_history",
+    outbound_metadata,
+    _text("account_id", "lead_scores.account_id", key=True),
+    _text("job_id", "job that changed the row", key=True),
+    _whole("lead_score", "score that the job wrote"),
+    _whole("previous_lead_score", "score before; null on the first", null=True),
+    _whole("baseline_score", "baseline behind it"),
+    _whole("llm_score", "model's answer behind it; null when there was none", null=True),
+    _text("tier", "tier that the job wrote"),
+    _text("changed", "JSON object of what changed: column -> [before, after]; empty on the first"),
+    _text("score_source", "llm or baseline"),
+    _text("pitch_source", "llm or template"),
+    _text("input_key", "question behind it"),
+    _text("dbt_run_id", "build of the mart row behind it"),
+    _time("scored_at", "when"),
+    comment="One row per account and job that changed its lead.",
+)
+
+score_rejects = sa.Table(
+    "score_rejects",
+    outbound_metadata,
+    _text("reject_id", "md5 of account_id, job_id and attempt", key=True),
+    _text("account_id", "account that was asked about"),
+    _text("job_id", "job that asked"),
+    _whole("attempt", "which answer, from 1"),
+    _text(
+        "reason_code", "first reason, such as not-json, schema-violated, truncated, aborted, digit, link, model-error"
+    ),
+    _text("reason", "every reason, in words"),
+    _text("raw_answer", "what the model wrote, cut at 4000 characters; untrusted"),
+    _time("rejected_at", "when"),
+    comment="One row per refused model answer. Written by a language model: show it to people, never to programs.",
+)
+
+
+def create_outbound_tables(connection: sa.Connection) -> None:
+    """Create what is missing, with its comments. A repeat changes nothing; the schema must exist."""
+    present = read_table_names(connection, SCHEMA)
+    for table in outbound_metadata.sorted_tables:
+        if table.name in present:
+            continue
+        connection.execute(CreateTable(table, if_not_exists=True))
+        if not connection.dialect.inline_comments:
+            connection.execute(SetTableComment(table))
+            for column in table.columns:
+                connection.execute(SetColumnComment(column))
+
+
+def read_table_names(connection: sa.Connection, schema: str) -> set[str]:
+    """Tables and views of one schema, in lower case on both engines."""
+    listing = sa.text("select table_name from information_schema.tables where lower(table_schema) = :schema")
+    return {str(name).lower() for name in connection.execute(listing, {"schema": schema}).scalars()}

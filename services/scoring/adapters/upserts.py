@@ -1,0 +1,123 @@
+"""Writes REVERSE_ETL_OUTBOUND, and reads of it what a scoring job needs."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from services.scoring.adapters.outbound_tables import (
+    SCHEMA,
+    create_outbound_tables,
+    lead_score_history,
+    lead_scores,
+    read_table_names,
+    score_rejects,
+)
+from services.scoring.domain.interview import Refusal
+from services.scoring.domain.lead import to_changes, to_history_row
+from shared.warehouse import MergeCounts, Warehouse, merge_rows
+
+Row = Mapping[str, Any]
+_NEVER = "1 = 0"
+_IS_NEWER = "stored.mart_updated_at <= offered.mart_updated_at"
+
+
+def prepare_outbound(warehouse: Warehouse) -> None:
+    """Create the tables where they are missing; a repeat changes nothing."""
+    with warehouse.outbound(write=True) as connection:
+        create_outbound_tables(connection)
+
+
+def upsert_batch(
+    warehouse: Warehouse,
+    leads: Sequence[Row],
+    rejects: Sequence[Row],
+    *,
+    force: bool,
+    before_commit: Callable[[], None],
+) -> MergeCounts:
+    """Leads, their history and the refused answers, all or nothing, one MERGE for each table.
+
+    A stored lead is overwritten only by another question's answer (with `force`: by another job), and never by one that
+    saw an older mart: so a worker that was given up can't double or undo anything. History gets a row where something
+    that a rep would notice changed.
+
+    Args:
+        before_commit: Called last inside the transaction; what it raises rolls all of it back.
+    """
+    key = "job_id" if force else "input_key"
+    with warehouse.outbound(write=True) as connection:
+        stored = _read_stored(connection, [lead["account_id"] for lead in leads])
+        fresh = [lead for lead in leads if _overwrites(lead, stored.get(lead["account_id"]), key)]
+        update_when = f"stored.{key} <> offered.{key} and {_IS_NEWER}"
+        merge_rows(warehouse, connection, lead_scores, fresh, update_when=update_when)
+        history = [to_history_row(before, lead) for lead, before in _changed(fresh, stored)]
+        merge_rows(warehouse, connection, lead_score_history, history, update_when=_NEVER)
+        merge_rows(warehouse, connection, score_rejects, rejects, update_when=_NEVER)
+        before_commit()
+    inserted = sum(lead["account_id"] not in stored for lead in fresh)
+    return MergeCounts(inserted, len(fresh) - inserted, len(leads) - len(fresh))
+
+
+def read_stored_leads(warehouse: Warehouse, account_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Current rows of these accounts by id, as stored; those without one are left out."""
+    with warehouse.outbound() as connection:
+        if "lead_scores" not in read_table_names(connection, SCHEMA):
+            return {}
+        return _read_stored(connection, account_ids)
+
+
+def read_job_totals(warehouse: Warehouse, job_id: str) -> dict[str, int]:
+    """What a job has written so far: a restarted worker goes on counting from here."""
+    is_baseline = sa.case((lead_scores.c.score_source == "baseline", 1), else_=0)
+    is_template = sa.case((lead_scores.c.pitch_source == "template", 1), else_=0)
+    sums = {
+        "baseline_only": is_baseline,
+        "template_pitches": is_template,
+        "llm_calls": lead_scores.c.attempts,
+        "prompt_tokens": lead_scores.c.prompt_tokens,
+        "completion_tokens": lead_scores.c.completion_tokens,
+    }
+    totals = [
+        sa.func.count().label("scored"),
+        *(sa.func.coalesce(sa.func.sum(of), 0).label(n) for n, of in sums.items()),
+    ]
+    with warehouse.outbound() as connection:
+        row = connection.execute(sa.select(*totals).where(lead_scores.c.job_id == job_id)).mappings().one()
+        rejected = sa.select(sa.func.count()).select_from(score_rejects).where(score_rejects.c.job_id == job_id)
+        refused = connection.execute(rejected).scalar_one()
+    return {**{name: int(value) for name, value in row.items()}, "rejected_answers": int(refused)}
+
+
+def to_reject_row(account_id: str, job_id: str, refusal: Refusal, rejected_at: datetime) -> dict[str, Any]:
+    """Every column of `score_rejects`; the same job, account and attempt give the same key."""
+    identity = "\x1f".join((account_id, job_id, str(refusal.attempt)))
+    return {
+        "reject_id": hashlib.md5(identity.encode(), usedforsecurity=False).hexdigest(),
+        "account_id": account_id,
+        "job_id": job_id,
+        "attempt": refusal.attempt,
+        "reason_code": refusal.code,
+        "reason": refusal.reason,
+        "raw_answer": refusal.raw_answer,
+        "rejected_at": rejected_at,
+    }
+
+
+def _read_stored(connection: sa.Connection, account_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    statement = sa.select(lead_scores).where(lead_scores.c.account_id.in_(list(account_ids)))
+    return {row["account_id"]: dict(row) for row in connection.execute(statement).mappings()}
+
+
+def _overwrites(lead: Row, before: Row | None, key: str) -> bool:
+    """The MERGE's own condition, needed here to know which leads get a history row."""
+    return before is None or (before[key] != lead[key] and before["mart_updated_at"] <= lead["mart_updated_at"])
+
+
+def _changed(leads: Iterable[Row], stored: Mapping[str, Row]) -> Iterable[tuple[Row, Row | None]]:
+    for lead in leads:
+        before = stored.get(lead["account_id"])
+        if before is None or to_changes(before, lead):
+            yield lead, before

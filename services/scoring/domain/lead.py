@@ -1,0 +1,132 @@
+"""One row of `lead_scores` from an interview, and what a new row changes of the stored one. JSON columns are text."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from services.scoring.domain.interview import Interview
+from services.scoring.domain.policy import PitchPolicy
+from services.scoring.domain.prompt import Prompt
+from services.scoring.domain.score import final_score, input_key, to_rules_version, to_tier, top_reasons
+from services.scoring.settings import ScoringSettings
+
+_MATERIAL = (
+    "lead_score",
+    "baseline_score",
+    "tier",
+    "next_action",
+    "pitch",
+    "score_source",
+    "pitch_source",
+    "account_name",
+)
+_ACTION_OF_TIER = {"A": "call", "B": "email", "C": "nurture", "D": "wait"}
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What is the same for every row of a job."""
+
+    job_id: str
+    prompt_version: str
+    rules_version: str
+    model_name: str
+    model_digest: str
+    temperature: float
+    bound: int
+    tiers: Mapping[str, int]
+
+
+def to_rules(
+    job_id: str,
+    settings: ScoringSettings,
+    prompt: Prompt,
+    policy: PitchPolicy,
+    model: tuple[str, str],
+    schema: Mapping[str, Any],
+) -> Rules:
+    """`model` is its name and digest; `schema` the one that its answers must fit."""
+    return Rules(
+        job_id=job_id,
+        prompt_version=prompt.version,
+        rules_version=to_rules_version({**settings.rules, "policy": policy.version, "schema": dict(schema)}),
+        model_name=model[0],
+        model_digest=model[1],
+        temperature=settings.temperature,
+        bound=settings.score_bound,
+        tiers=settings.tiers,
+    )
+
+
+def to_lead_row(outcome: Interview, rules: Rules, scored_at: datetime) -> dict[str, Any]:
+    """Every column of `lead_scores`. Without a readable answer the score is the baseline and says so."""
+    profile, answer = outcome.profile, outcome.answer
+    llm_score = answer.lead_score if answer else None
+    score = final_score(profile.baseline_score, llm_score, rules.bound)
+    tier = to_tier(score, rules.tiers)
+    key = input_key(profile.profile_hash, rules.prompt_version, rules.model_digest, rules.rules_version)
+    return {
+        "account_id": profile.account_id,
+        "account_name": profile.account_name,
+        "domain": profile.domain,
+        "lead_score": score,
+        "baseline_score": profile.baseline_score,
+        "fit_score": profile.fit_score,
+        "engagement_score": profile.engagement_score,
+        "llm_score": llm_score,
+        "tier": tier,
+        "reasons": _dump(top_reasons(profile.factors, profile.baseline_score, score)),
+        "claims": _dump(outcome.supported_claims),
+        "pitch": outcome.pitch,
+        "next_action": answer.next_action if answer else _ACTION_OF_TIER[tier],
+        "score_source": "llm" if answer else "baseline",
+        "pitch_source": "llm" if outcome.has_own_pitch else "template",
+        "profile_hash": profile.profile_hash,
+        "input_key": key,
+        "prompt_version": rules.prompt_version,
+        "rules_version": rules.rules_version,
+        "model_name": rules.model_name,
+        "model_digest": rules.model_digest,
+        "temperature": rules.temperature,
+        "seed": outcome.seed,
+        "dbt_run_id": profile.dbt_run_id,
+        "mart_updated_at": profile.mart_updated_at,
+        "job_id": rules.job_id,
+        "prompt_tokens": outcome.prompt_tokens,
+        "completion_tokens": outcome.completion_tokens,
+        "llm_duration_ms": outcome.duration_ms,
+        "attempts": outcome.attempts,
+        "scored_at": scored_at,
+    }
+
+
+def to_changes(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Column -> [before, after] of what a rep would notice; empty where there was no row before."""
+    if before is None:
+        return {}
+    return {name: [before[name], after[name]] for name in _MATERIAL if before[name] != after[name]}
+
+
+def to_shown_change(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What a dry run lists about an account; None where nothing would change."""
+    changes = to_changes(before, after)
+    if before is not None and not changes:
+        return None
+    shown = {name: after[name] for name in ("account_id", "lead_score", "tier", "pitch_source")}
+    return {**shown, "is_new": before is None, "changed": changes}
+
+
+def to_history_row(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> dict[str, Any]:
+    """Every column of `lead_score_history`."""
+    same = ("account_id", "job_id", "lead_score", "baseline_score", "llm_score", "tier", "score_source", "pitch_source")
+    return {
+        **{name: after[name] for name in (*same, "input_key", "dbt_run_id", "scored_at")},
+        "previous_lead_score": before["lead_score"] if before else None,
+        "changed": _dump(to_changes(before, after)),
+    }
+
+
+def _dump(content: Any) -> str:
+    return json.dumps(content, sort_keys=True)

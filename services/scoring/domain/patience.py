@@ -1,0 +1,34 @@
+"""How long to wait before another try, and when to stop trying: numbers only, nobody sleeps here."""
+
+import random
+from dataclasses import dataclass
+
+_LONGEST_SECONDS = 20.0
+
+
+def to_delay(base_seconds: float, tries: int, retry_after: float | None) -> float:
+    """Seconds before try number `tries` + 1: jitter under a doubling bound; the server's wish wins, bounded."""
+    if retry_after is not None:
+        return min(retry_after, _LONGEST_SECONDS)
+    bound = min(_LONGEST_SECONDS, base_seconds * 2 ** (tries - 1))
+    return random.uniform(bound / 2, bound)  # nosec B311: spreads load, hides nothing
+
+
+@dataclass
+class CircuitBreaker:
+    """Opens after `limit` accounts in a row that got no answer at all: then it's the server, not the accounts."""
+
+    limit: int
+    failed_in_a_row: int = 0
+
+    @property
+    def is_open(self) -> bool:
+        return self.failed_in_a_row >= self.limit
+
+    def succeed(self) -> None:
+        """An account got an answer, good or bad."""
+        self.failed_in_a_row = 0
+
+    def fail(self) -> None:
+        """An account got none, after all its tries."""
+        self.failed_in_a_row += 1

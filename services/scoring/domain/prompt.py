@@ -1,0 +1,57 @@
+"""The question, built so that its constant part comes first (the server caches it) and the account last."""
+
+import json
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from services.scoring.domain.answer import LeadAnswer
+from services.scoring.domain.profile import AccountProfile, strengths, weaknesses
+
+Message = dict[str, str]
+_MAX_NAMED = 3
+
+
+class PromptExample(BaseModel):
+    """One worked example; its answer must itself be a valid one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    account: dict[str, JsonValue]
+    answer: LeadAnswer
+
+
+class Prompt(BaseModel):
+    """The text of `prompts/lead_score.yml`. `version` is the file's hash: another wording is another question."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    version: str = Field("", description="hash of the file, set by its reader")
+    system: str = Field(min_length=1)
+    examples: list[PromptExample]
+    retry: str = Field(description="said after a refusal; holds {reasons}", pattern=r"\{reasons\}")
+
+
+def to_question(profile: AccountProfile) -> dict[str, Any]:
+    """What the model is told about the account: fields that have a value, and which of them are strong or weak."""
+    values = {name: value if isinstance(value, str) else int(value) for name, value in profile.values.items()}
+    return {
+        **values,
+        "strong": strengths(profile)[:_MAX_NAMED],
+        "weak": weaknesses(profile)[:_MAX_NAMED],
+        "baseline_score": profile.baseline_score,
+    }
+
+
+def build_messages(prompt: Prompt, profile: AccountProfile, refusals: list[str]) -> list[Message]:
+    """System, examples, account; after a refusal its reasons, without the refused answer (it may hold anything)."""
+    messages = [{"role": "system", "content": prompt.system.strip()}]
+    for example in prompt.examples:
+        messages.append({"role": "user", "content": _dump(example.account)})
+        messages.append({"role": "assistant", "content": _dump(example.answer.model_dump())})
+    question = _dump(to_question(profile))
+    if refusals:
+        question += "\n" + prompt.retry.replace("{reasons}", " ".join(refusals))
+    return [*messages, {"role": "user", "content": question}]
+
+
+def _dump(content: Any) -> str:
+    return json.dumps(content, separators=(",", ":"), ensure_ascii=True)

@@ -1,0 +1,82 @@
+"""Slots filled by code, in the right units, and the pitch that is used when the model's own is refused."""
+
+import re
+import unicodedata
+
+from services.scoring.domain.policy import PitchPolicy
+from services.scoring.domain.profile import ACCOUNT_NAME_SLOT, FIELDS, AccountProfile, strengths
+
+SLOT = re.compile(r"\{([a-z0-9_]+)\}")
+_MAX_NAME_CHARS = 80
+_NAMELESS = "your company"
+_UNIT_FOLLOWS = {
+    "fleet_size": re.compile(r"[\s-]+(\{vehicle_type\}|(vehicles?|vans?|trucks?|cars?|units?)\b)", re.IGNORECASE),
+    "employees": re.compile(r"[\s-]+(employees?|people|staff|drivers?)\b", re.IGNORECASE),
+    "vehicle_type": re.compile(r"[\s-]+(vehicles?|fleets?)\b", re.IGNORECASE),
+}
+
+
+def to_display_name(name: str) -> str:
+    """The account's name, safe inside a sentence: no markup, address, link or control character.
+
+    A CRM's name field is typed by anyone; one that could be more than a name gives "your company".
+    """
+    plain = "".join(
+        char for char in unicodedata.normalize("NFC", name) if not unicodedata.category(char).startswith("C")
+    )
+    plain = " ".join(plain.split())
+    if not plain or len(plain) > _MAX_NAME_CHARS or re.search(r"[<>{}|\\@`]|://|www\.|/", plain, re.IGNORECASE):
+        return _NAMELESS
+    return plain
+
+
+def render_value(profile: AccountProfile, name: str) -> str | None:
+    """A field in words, None where it has no value. Counts have thousands separators and their unit."""
+    if name == ACCOUNT_NAME_SLOT:
+        return to_display_name(profile.account_name)
+    value = profile.values.get(name)
+    if value is None:
+        return None
+    field = FIELDS[name]
+    if field.kind == "enum":
+        return field.labels[str(value)]
+    if field.kind == "money":
+        return f"${value:,.0f}"
+    if field.kind == "days":
+        return "today" if value == 0 else f"{value:,} day{'' if value == 1 else 's'} ago"
+    return f"{value:,} {field.unit[0] if value == 1 else field.unit[1]}"
+
+
+def render_pitch(template: str, profile: AccountProfile) -> str:
+    """The sentence as a person reads it. One pass: a name that holds a slot of its own stays as it is.
+
+    Raises:
+        KeyError: a slot without a value; `checks.check_pitch` refuses those before.
+    """
+
+    def fill(match: re.Match[str]) -> str:
+        name = match.group(1)
+        text = render_value(profile, name)
+        if text is None:
+            raise KeyError(name)
+        follows = _UNIT_FOLLOWS.get(name)
+        if follows and follows.match(template, match.end()):  # "120 vehicles trucks" -> "120 trucks"
+            text = text.removesuffix(" employees").removesuffix(" employee")
+            text = text.removesuffix(" vehicles").removesuffix(" vehicle")
+        return text
+
+    return " ".join(SLOT.sub(fill, template).split())
+
+
+def template_pitch(profile: AccountProfile, policy: PitchPolicy) -> str:
+    """A pitch from the account's strongest factors, with nothing of the model in it. Same account, same words."""
+    sentences = policy.template.sentences
+    fit, engagement = _strongest(profile, "fit"), _strongest(profile, "engagement")
+    chosen = [sentences[name] for names in (fit, engagement) for name in [n for n in names if n in sentences][:1]]
+    parts = [policy.template.greeting, *(chosen or [policy.template.fallback]), policy.template.closing]
+    return render_pitch(" ".join(parts), profile)
+
+
+def _strongest(profile: AccountProfile, component: str) -> list[str]:
+    names = {factor.field for factor in profile.factors if factor.component == component}
+    return [name for name in strengths(profile) if name in names]

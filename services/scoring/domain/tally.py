@@ -1,0 +1,44 @@
+"""Counts of a scoring job."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from services.scoring.domain.interview import Interview
+
+
+@dataclass
+class Tally:
+    """Accounts: `candidates` = `unchanged` + `scored` at the end. Of `llm_calls`, `rejected_answers` were refused."""
+
+    candidates: int = 0
+    unchanged: int = 0
+    missing: int = 0
+    scored: int = 0
+    baseline_only: int = 0
+    template_pitches: int = 0
+    rejected_answers: int = 0
+    llm_calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    would_change: list[dict[str, Any]] | None = field(default=None)
+
+    def count(self, outcome: Interview) -> None:
+        """One account more."""
+        self.scored += 1
+        self.baseline_only += outcome.answer is None
+        self.template_pitches += not outcome.has_own_pitch
+        self.rejected_answers += len(outcome.refusals)
+        self.llm_calls += outcome.attempts
+        self.prompt_tokens += outcome.prompt_tokens
+        self.completion_tokens += outcome.completion_tokens
+
+    def resume(self, totals: Mapping[str, int]) -> None:
+        """Go on from what an earlier attempt of the job has written."""
+        for item in fields(self):
+            if item.name in totals:
+                setattr(self, item.name, getattr(self, item.name) + totals[item.name])
+
+    def to_result(self) -> dict[str, Any]:
+        """JSON for the job's row; `would_change` only for a dry run."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
