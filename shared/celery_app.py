@@ -7,7 +7,7 @@ worker that dies is gone whatever the settings): the sweeper publishes again wha
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import heartbeat_sent, setup_logging
 from kombu.entity import Queue
 
 from shared.contracts import TASKS
@@ -77,3 +77,11 @@ def _worker(settings: QueueSettings) -> dict[str, Any]:
 @setup_logging.connect(weak=False)  # type: ignore[untyped-decorator]  # celery has no stubs
 def _configure_worker_logging(**_: object) -> None:
     configure_logging()
+
+
+@heartbeat_sent.connect(weak=False)  # type: ignore[untyped-decorator]  # celery has no stubs
+def _touch_alive_file(**_: object) -> None:
+    """Every 2 s while the worker is in touch with Redis: the file's age is the container's health."""
+    alive_file = queue_settings().alive_file
+    if alive_file is not None:
+        alive_file.touch()

@@ -48,6 +48,7 @@ class QueueSettings(EnvSettings):
     redis_url: SecretStr = Field(SecretStr("redis://127.0.0.1:6379/0"), validation_alias="REDIS_URL")
     task_time_limit_seconds: int = Field(3600, ge=60, validation_alias="GTM_TASK_TIME_LIMIT_SECONDS")
     soft_shutdown_seconds: int = Field(20, ge=0, validation_alias="GTM_SOFT_SHUTDOWN_SECONDS")
+    alive_file: Path | None = Field(None, validation_alias="GTM_ALIVE_FILE")
 
 
 class OperationsSettings(EnvSettings):
