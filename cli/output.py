@@ -56,7 +56,7 @@ class Output:
                 continue
             _line(self.err, f"  {plain(error.field)}: {plain(error.message)}", "")
         for name, value in (problem.model_extra or {}).items():
-            if name not in _SHOWN_APART:
+            if name not in _SHOWN_APART and not _is_said(value, problem.detail or ""):
                 _line(self.err, f"  {words(name)}: {value_text(value)}", "dim")
 
     def new_table(self, *headers: str, lines: bool = False) -> Table:
@@ -82,6 +82,12 @@ def _console(stream: TextIO) -> Console:
 
 def _line(console: Console, text: str, style: str) -> None:
     console.print(Text(text, style=style), soft_wrap=not console.is_terminal)
+
+
+def _is_said(value: Any, detail: str) -> bool:
+    """The detail names it already."""
+    values = value if isinstance(value, list) else [value]
+    return all(isinstance(item, str) and item in detail for item in values)
 
 
 def _indented(text: str) -> str:

@@ -125,8 +125,11 @@ def _bar(job: Job) -> tuple[float, float | None]:
 
 
 def _amount(job: Job) -> str:
+    """Of the phase, not of the job: so there is none before the first and after the last."""
     progress = job.progress
-    if progress is None or progress.done is None:
+    if progress is None or progress.done is None or job.state in (JobState.QUEUED, JobState.SUCCEEDED):
+        return ""
+    if not progress.done and progress.total is None:
         return ""
     total = "" if progress.total is None else f"/{thousands(progress.total)}"
     return f"{thousands(progress.done)}{total} {plain(progress.unit or '')}".strip()

@@ -17,7 +17,7 @@ def render_finished(output: Output, job: Job) -> None:
     for part in job.parts:
         render_job_line(output, part)
         if part.result:
-            render_result(output, part.result)
+            render_result(output, part)
     if job.state is JobState.FAILED:
         render_failure(output, job)
     elif job.state is JobState.CANCELLED:
@@ -40,15 +40,15 @@ def render_job(output: Output, job: Job) -> None:
     output.say(f"  id        {plain(job.id)}")
     if job.parent_id:
         output.say(f"  part of   {plain(job.parent_id)}")
-    output.say(f"  created   {moment(job.created_at)} UTC, {_attempts(job)}")
+    output.say(f"  created   {moment(job.created_at)} UTC{_attempts(job)}")
     if job.request is not None:
         output.say(f"  request   {value_text(job.request)}")
     for child in job.children or []:
         render_job_line(output, child, indent="  ")
         if child.result:
-            render_result(output, child.result)
+            render_result(output, child)
     if job.result:
-        render_result(output, job.result)
+        render_result(output, job)
     if job.state is JobState.FAILED:
         render_failure(output, job)
 
@@ -85,8 +85,9 @@ def progress_text(job: Job) -> str:
     return plain(f"{progress.phase}{amount}{total} {progress.unit or ''}")
 
 
-def render_result(output: Output, result: Mapping[str, Any]) -> None:
-    """A job's counts: plain ones in a line, those by table or node beneath."""
+def render_result(output: Output, job: Job) -> None:
+    """A job's counts: plain ones in a line, those by table or node beneath. Its own id is no news."""
+    result = {name: value for name, value in (job.result or {}).items() if value != job.id}
     counts = {name: value for name, value in result.items() if not isinstance(value, dict | list)}
     if counts:
         output.say(f"  {_pairs(counts)}")
@@ -184,4 +185,5 @@ def _pairs(counts: Mapping[str, Any]) -> str:
 
 
 def _attempts(job: Job) -> str:
-    return "1 attempt" if job.attempts == 1 else f"{job.attempts} attempts"
+    """Nothing for a job that no worker takes up: a waiting one, a pipeline."""
+    return "" if not job.attempts else f", {job.attempts} attempt{'s' if job.attempts > 1 else ''}"

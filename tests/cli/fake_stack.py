@@ -22,7 +22,11 @@ if command == "up":
     if behaviour == "fails":
         sys.exit(1)
     if behaviour == "hangs":
-        time.sleep(120)
+        try:
+            time.sleep(120)
+        except KeyboardInterrupt:
+            with calls.open("a") as file:
+                file.write("interrupted\n")
     url = os.environ["FAKE_STACK_URL"]
     content = {"ingest": url, "transform": url, "scoring": url, "ollama_model": "smollm2:135m", "brings_model": True}
     endpoints.write_text(json.dumps(content))

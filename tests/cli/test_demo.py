@@ -141,11 +141,11 @@ def test_ctrl_c_while_the_stack_starts_stops_it(
         while not (tmp_path / "data/local/calls").exists() or "up" not in stack_calls():
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        process.send_signal(signal.SIGINT)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
         process.communicate(timeout=30)
 
     assert process.returncode == 130
-    assert stack_calls() == ["status", "up", "down"]
+    assert stack_calls() == ["status", "up", "down"], "the stack puts away what it began; Ctrl-C does not reach it"
 
 
 def _demo() -> "subprocess.Popen[str]":
@@ -153,5 +153,10 @@ def _demo() -> "subprocess.Popen[str]":
     root = str(Path(__file__).parents[2])
     env = os.environ | {"PYTHONPATH": root}
     return subprocess.Popen(
-        [sys.executable, "-c", code], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", code],
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )

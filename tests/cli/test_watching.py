@@ -1,4 +1,5 @@
 import io
+import itertools
 import os
 import signal
 import subprocess
@@ -6,12 +7,13 @@ import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from types import SimpleNamespace
 
 import httpx
 import pytest
 from rich.console import Console
 
-from cli.client import GtmClient
+from cli.client import GtmClient, Polled
 from cli.errors import ServiceUnreachable
 from cli.models import Job
 from cli.progress import BarView, LineView, job_view
@@ -51,8 +53,9 @@ def test_a_terminal_gets_a_bar_for_every_part(server: Server, connect_to: Connec
     job = follow(client, polled, job_view(console))
 
     assert job.state == "succeeded"
+    assert "50/100 rows" in written.getvalue()
     last = written.getvalue().rsplit("sync", 1)[1]
-    assert last.count("succeeded") == 3 and "50/100 rows" in last
+    assert last.count("succeeded") == 3 and "rows" not in last
 
 
 def test_a_file_gets_a_line_per_change(server: Server, connect_to: Connect) -> None:
@@ -155,6 +158,27 @@ def test_a_service_that_stays_away_ends_the_watch_not_the_job(behaviour: Behavio
         except ServiceUnreachable as error:
             assert "gtm jobs build-1 --watch" in (error.problem.detail or "")
             raise
+
+
+def test_patience_begins_anew_with_every_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    running, ended = (
+        Job.model_validate({"id": "1", "kind": "sync", "state": state}) for state in ("running", "failed")
+    )
+    away = ServiceUnreachable("ingest", "http://127.0.0.1:1", "connection refused")
+    looks: Iterator[Job | ServiceUnreachable] = iter([away, running, away, ended])
+    clock = itertools.count(step=20)
+    monkeypatch.setattr("cli.watch.time", SimpleNamespace(monotonic=lambda: next(clock)))
+
+    class Client:
+        def job(self, _job_id: str) -> Polled:
+            look = next(looks)
+            if isinstance(look, ServiceUnreachable):
+                raise look
+            return Polled(look, 0)
+
+    job = follow(Client(), Polled(running, 0), LineView(Console(file=io.StringIO())))  # type: ignore[arg-type]
+
+    assert job is ended
 
 
 def test_retry_after_is_honoured() -> None:
