@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from services.ingest.adapters.raw import LandedCounts, Load, land_table
+from services.ingest.adapters.raw import LandedCounts, Load, merge_table, stage_table
 from services.ingest.adapters.raw_tables import create_raw_tables
 from services.ingest.adapters.sources import open_source
 from services.ingest.adapters.spool import Spool, open_spool
@@ -55,7 +55,8 @@ def land_spool(job: JobContext, warehouse: Warehouse, spool: Spool) -> dict[str,
     load = Load(load_id=job.job_id, loaded_at=datetime.now(UTC).replace(tzinfo=None))
     with warehouse.core(write=True) as connection:
         create_raw_tables(connection)
-        landed = {table: land_table(warehouse, connection, load, table, spool) for table in spool.tables}
+        staged = [stage_table(warehouse, connection, load, table, spool) for table in spool.tables]
+        landed = {one.table: merge_table(connection, one) for one in staged}
         job.check()
     return landed
 

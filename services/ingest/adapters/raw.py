@@ -6,13 +6,14 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+import pyarrow as pa
 import sqlalchemy as sa
 
 from services.ingest.adapters.raw_tables import RAW_TABLES, rejects
 from services.ingest.adapters.spool import Spool
 from services.ingest.domain.raw_schema import source_columns, source_system
 from services.ingest.domain.sources import Reject
-from shared.warehouse import MergeCounts, Warehouse, merge_rows, merge_staged
+from shared.warehouse import MergeCounts, Warehouse, merge_staged
 
 # A late, older version never overwrites a newer one; where either has no readable stamp, the later arrival counts.
 _UPDATE_WHEN = (
@@ -20,6 +21,10 @@ _UPDATE_WHEN = (
     " or offered.source_updated_at >= stored.source_updated_at)"
 )
 _REJECT_CHARACTERS = 10_000
+_ARROW_TYPES = {sa.BigInteger: pa.int64(), sa.DateTime: pa.timestamp("us")}
+_REJECT_SCHEMA = pa.schema(
+    [(column.name, _ARROW_TYPES.get(type(column.type), pa.string())) for column in rejects.columns]
+)
 
 
 @dataclass(frozen=True)
@@ -47,45 +52,71 @@ class LandedCounts:
         return asdict(self)
 
 
-def land_table(warehouse: Warehouse, connection: sa.Connection, load: Load, table: str, spool: Spool) -> LandedCounts:
-    """Merge what the spool holds for `raw.<table>`, and its rejects into `raw.rejects`; the caller commits.
+@dataclass(frozen=True)
+class StagedTable:
+    """A RAW table's rows and rejects in temporary tables, ready to be merged."""
 
-    Of several versions of a record the newest `source_updated_at` wins, null last, then the last to arrive. The same
-    rows again change nothing.
+    table: str
+    arrived: int
+    rejected: int
+
+    @property
+    def offered(self) -> str:
+        """Temporary table: one row per key with every column of the RAW table."""
+        return f"offered_{self.table}"
+
+    @property
+    def rejects(self) -> str:
+        """Temporary table with the columns of `raw.rejects`."""
+        return f"rejects_of_{self.table}"
+
+
+def stage_table(warehouse: Warehouse, connection: sa.Connection, load: Load, table: str, spool: Spool) -> StagedTable:
+    """Bring what the spool holds for `raw.<table>` next to it, one row per key, and its rejects.
+
+    Apart from the merging, because Snowflake commits at every statement that creates a table.
     """
-    rejected = 0
-    for batch in spool.read_rejects(table):
-        merge_rejects(warehouse, connection, load, table, batch)
-        rejected += len(batch)
-    staged, arrived = f"staged_{table}", 0
+    staged, arrived, rejected = f"staged_{table}", 0, 0
+    result = StagedTable(table, 0, 0)
+    for name in (staged, result.offered, result.rejects):
+        connection.execute(sa.text(f"drop table if exists {name}"))
     for rows in spool.read_rows(table):
         warehouse.stage(connection, staged, rows)
         arrived += rows.num_rows
-    merged = _merge_staged_rows(connection, load, table, staged) if arrived else MergeCounts()
+    for batch in spool.read_rejects(table):
+        warehouse.stage(connection, result.rejects, _to_reject_rows(load, table, batch))
+        rejected += len(batch)
+    if arrived:
+        connection.execute(
+            sa.text(f"create temporary table {result.offered} as {_offered_select(table, staged)}"),
+            {"load_id": load.load_id, "loaded_at": load.loaded_at.isoformat(sep=" ")},
+        )
+        connection.execute(sa.text(f"drop table {staged}"))
+    return StagedTable(table, arrived, rejected)
+
+
+def merge_table(connection: sa.Connection, staged: StagedTable) -> LandedCounts:
+    """One merge into `raw.<table>`, one into `raw.rejects`; the caller commits. The same rows again change nothing.
+
+    A reject met again, at the same place with the same text, is not written.
+    """
+    merged = MergeCounts()
+    if staged.arrived:
+        merged = merge_staged(connection, RAW_TABLES[staged.table], staged.offered, update_when=_UPDATE_WHEN)
+    if staged.rejected:
+        merge_staged(connection, rejects, staged.rejects, update_when="stored.reason <> offered.reason")
     return LandedCounts(
-        seen=arrived + rejected,
+        seen=staged.arrived + staged.rejected,
         inserted=merged.inserted,
         updated=merged.updated,
         unchanged=merged.unchanged,
-        duplicates=arrived - merged.inserted - merged.updated - merged.unchanged,
-        rejected=rejected,
+        duplicates=staged.arrived - merged.inserted - merged.updated - merged.unchanged,
+        rejected=staged.rejected,
     )
-
-
-def _merge_staged_rows(connection: sa.Connection, load: Load, table: str, staged: str) -> MergeCounts:
-    offered = f"offered_{table}"
-    connection.execute(
-        sa.text(f"create temporary table {offered} as {_offered_select(table, staged)}"),
-        {"load_id": load.load_id, "loaded_at": load.loaded_at.isoformat(sep=" ")},
-    )
-    merged = merge_staged(connection, RAW_TABLES[table], offered, update_when=_UPDATE_WHEN)
-    for name in (staged, offered):
-        connection.execute(sa.text(f"drop table {name}"))
-    return merged
 
 
 def _offered_select(table: str, staged: str) -> str:
-    """One row per key with every column of the RAW table, in portable SQL."""
+    """One row per key, in portable SQL: the newest `source_updated_at`, null last, then the last to arrive."""
     columns = ", ".join((*source_columns(table), "extra"))
     return (
         f"select '{source_system(table)}' as source_system,"
@@ -106,12 +137,8 @@ def _row_hash(table: str) -> str:
     return f"md5(concat_ws('|', {', '.join(parts)}))"
 
 
-def merge_rejects(
-    warehouse: Warehouse, connection: sa.Connection, load: Load, table: str, rejected: Sequence[Reject]
-) -> None:
-    """Keep the rows that could not be split. A row met again, at the same place with the same text, is not written."""
-    rows = {row["reject_id"]: row for row in (_to_reject_row(load, table, reject) for reject in rejected)}
-    merge_rows(warehouse, connection, rejects, list(rows.values()), update_when="stored.reason <> offered.reason")
+def _to_reject_rows(load: Load, table: str, batch: Sequence[Reject]) -> pa.Table:
+    return pa.Table.from_pylist([_to_reject_row(load, table, reject) for reject in batch], schema=_REJECT_SCHEMA)
 
 
 def _to_reject_row(load: Load, table: str, reject: Reject) -> dict[str, Any]:

@@ -115,12 +115,15 @@ def to_json_objects(columns: Mapping[str, pa.Array]) -> pa.Array | None:
     members = [_to_json_member(name, columns[name]) for name in sorted(columns)]
     if not members:
         return None
-    body = pc.binary_join_element_wise(*members, ",", null_handling="skip")
-    return pc.if_else(pc.equal(body, ""), None, pc.binary_join_element_wise("{", body, "}", ""))
+    # Each member brings its comma: `null_handling="skip"` drops a row whose members are all null (pyarrow 26).
+    body = pc.binary_join_element_wise(*(pc.fill_null(member, "") for member in members), "")
+    objects = pc.binary_join_element_wise("{", pc.utf8_slice_codeunits(body, start=1), "}", "")
+    return pc.if_else(pc.equal(body, ""), None, objects)
 
 
 def _to_json_member(name: str, column: pa.Array) -> pa.Array:
-    prefix = json.dumps(name, ensure_ascii=False) + ":"
+    """`,"<name>":"<text>"` per row, null where the text is."""
+    prefix = f",{json.dumps(name, ensure_ascii=False)}:"
     if pc.any(pc.match_substring_regex(column, _CONTROL_CHARACTERS)).as_py():
         values = (
             None if text is None else prefix + json.dumps(text, ensure_ascii=False) for text in column.to_pylist()

@@ -1,0 +1,256 @@
+"""Folders of files through a mapping: nothing lost, nothing changed on the way."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from services.ingest.domain.raw_schema import source_columns
+from shared.errors import TerminalError
+from tests.ingest.conftest import REPOSITORY, Query, Sync
+
+MAPPING = """
+description: test
+tables:
+  hubspot_companies:
+    files: [companies]
+    key: [ID]
+    updated_at: changed
+    deleted: {column: gone, optional: true}
+    columns:
+      id: ID
+      name: Name
+      city: {column: Town, optional: true}
+"""
+ROWS = [
+    {"ID": "1", "Name": 'Müller, "K" & Söhne', "changed": "2026-01-01", "Note": 'two\nlines \\ "q"', "n": "007"},
+    {"ID": "2", "Name": "", "changed": "", "Note": "", "n": "1.50"},
+]
+
+
+@pytest.fixture
+def sources_dir(tmp_path: Path) -> Path:
+    folder = tmp_path / "sources"
+    folder.mkdir()
+    (folder / "test.yml").write_text(MAPPING)
+    return folder
+
+
+@pytest.fixture
+def read(sync: Sync, sources_dir: Path, files_root: Path) -> Sync:
+    def run(**changed: Any) -> dict[str, Any]:
+        return sync("files", {"mapping": "test", "path": str(files_root)}, sources_dir=sources_dir, **changed)
+
+    return run
+
+
+def write_csv(path: Path, rows: list[dict[str, str]]) -> None:
+    with path.open("w", newline="", encoding="utf-8-sig") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def write_jsonl(path: Path, rows: list[dict[str, str]]) -> None:
+    path.write_text("\ufeff" + "\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+
+
+def write_parquet(path: Path, rows: list[dict[str, str]]) -> None:
+    pq.write_table(pa.Table.from_pylist(rows), path)
+
+
+@pytest.mark.parametrize("write, suffix", [(write_csv, "csv"), (write_jsonl, "jsonl"), (write_parquet, "parquet")])
+def test_each_format_lands_the_same_text(read: Sync, query: Query, files_root: Path, write: Any, suffix: str) -> None:
+    write(files_root / f"companies.{suffix}", ROWS)
+    (files_root / "people.csv").write_text("id\n1\n")
+    result = read()
+    assert (result["seen"], result["inserted"], result["unmapped_files"]) == (2, 2, ["people.csv"])
+    rows = query("select id, name, city, extra, source_updated_at is null from raw.hubspot_companies order by id")
+    assert [row[:3] for row in rows] == [("1", ROWS[0]["Name"], None), ("2", None, None)]
+    assert json.loads(rows[0][3]) == {"Note": ROWS[0]["Note"], "changed": "2026-01-01", "n": "007"}
+    assert json.loads(rows[1][3]) == {"n": "1.50"}
+    assert [row[4] for row in rows] == [False, True]
+    assert read()["changed"] == 0
+
+
+def test_columns_that_change_places_change_nothing(read: Sync, files_root: Path) -> None:
+    write_csv(files_root / "companies.csv", ROWS)
+    read()
+    write_csv(files_root / "companies.csv", [dict(reversed(row.items())) for row in ROWS])
+    assert read()["changed"] == 0
+
+
+def test_deleted_records(read: Sync, query: Query, files_root: Path) -> None:
+    (files_root / "companies.csv").write_text("ID,Name,changed,gone\n1,a,,TRUE\n2,b,,false\n3,c,,\n4,d,,maybe\n")
+    read()
+    assert query("select id, is_deleted from raw.hubspot_companies order by id") == [
+        ("1", True),
+        ("2", False),
+        ("3", False),
+        ("4", False),
+    ]
+    assert '"gone":"maybe"' in query("select extra from raw.hubspot_companies where id = '4'")[0][0]
+
+
+@pytest.mark.parametrize("batch_rows", [1, 2, 50_000])
+def test_broken_rows_are_rejected_and_the_others_land(
+    read: Sync, query: Query, files_root: Path, batch_rows: int
+) -> None:
+    text = b'ID,Name,changed\n1,"two\nlines",\n2,"open,\n3,c,\n4,d\n5,M\xfcller,\n1,again,2026-01-01\n,keyless,\n'
+    (files_root / "companies.csv").write_bytes(text)
+    result = read(batch_rows=batch_rows)
+    counts = result["tables"]["hubspot_companies"]
+    assert counts == {"seen": 7, "inserted": 3, "updated": 0, "unchanged": 0, "duplicates": 1, "rejected": 3}
+    assert query("select file, line, reason from raw.rejects order by line") == [
+        ("companies.csv", 4, "bad quoting: a quote is never closed"),
+        ("companies.csv", 6, "2 fields where the header has 3"),
+        ("companies.csv", 7, "bytes that are not UTF-8: export the file as UTF-8"),
+    ]
+    again = read(batch_rows=batch_rows)
+    assert (again["changed"], again["rejected"], query("select count(*) from raw.rejects")) == (0, 3, [(3,)])
+
+
+def test_broken_json_lines_are_rejected(read: Sync, query: Query, files_root: Path) -> None:
+    lines = [
+        b'{"ID": 9007199254740993, "Name": null, "changed": true, "deep": {"a": [1, 2.50]}}',
+        b"{not json}",
+        b"[1, 2]",
+        b'{"ID": "M\xfc"}',
+        b'{"ID": "\\ud800"}',
+        b"[" * 100_000,
+        b"",
+        b'{"ID": 1e400, "Name": "x"}',
+    ]
+    (files_root / "companies.jsonl").write_bytes(b"\n".join(lines))
+    result = read()
+    assert (result["seen"], result["inserted"], result["rejected"]) == (7, 2, 5)
+    assert [line for (line,) in query("select line from raw.rejects order by line")] == [2, 3, 4, 5, 6]
+    rows = query("select id, extra from raw.hubspot_companies order by name nulls first")
+    assert [row[0] for row in rows] == ["9007199254740993", "1e400"]
+    assert json.loads(rows[0][1]) == {"changed": "true", "deep": '{"a": [1, 2.5]}'}
+
+
+def test_parquet_of_other_types_becomes_text(read: Sync, query: Query, files_root: Path) -> None:
+    columns = {
+        "ID": pa.array([1]),
+        "Name": pa.array([b"x\xff"]),
+        "changed": pa.array([1_700_000_000_000], pa.timestamp("ms", "UTC")),
+        "tags": pa.array([["a", "b"]]),
+        "ratio": pa.array([0.5]),
+    }
+    pq.write_table(pa.table(columns), files_root / "companies.parquet")
+    read()
+    ((key, name, extra, moment),) = query("select id, name, extra, source_updated_at from raw.hubspot_companies")
+    assert (key, name, str(moment)) == ("1", "x\\xff", "2023-11-14 22:13:20")
+    assert json.loads(extra) == {"changed": "2023-11-14 22:13:20.000Z", "ratio": "0.5", "tags": '["a", "b"]'}
+
+
+@pytest.mark.parametrize("write, suffix", [(write_csv, "csv"), (write_jsonl, "jsonl"), (write_parquet, "parquet")])
+def test_mapping_to_a_column_that_the_file_lacks(read: Sync, files_root: Path, write: Any, suffix: str) -> None:
+    write(files_root / f"companies.{suffix}", [{"ID": "1", "name": "a", "changed": ""}])
+    with pytest.raises(TerminalError) as caught:
+        read()
+    for word in (
+        f"companies.{suffix}",
+        "no column Name",
+        "mapping 'test'",
+        "raw.hubspot_companies",
+        "ID, name, changed",
+    ):
+        assert word in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    "content, named",
+    [
+        (b"", "is empty"),
+        (b"a,a\n1,2\n", "names a twice"),
+        (b"\xff\xfea\0,\0", "not UTF-8"),
+        (b'"a,b\n1,2\n', "bad quoting"),
+    ],
+)
+def test_file_without_a_usable_header(read: Sync, files_root: Path, content: bytes, named: str) -> None:
+    (files_root / "companies.csv").write_bytes(content)
+    with pytest.raises(TerminalError, match=named) as caught:
+        read()
+    assert "companies.csv" in caught.value.detail
+
+
+def test_parquet_that_is_none(read: Sync, files_root: Path) -> None:
+    (files_root / "companies.parquet").write_bytes(b"not parquet at all")
+    with pytest.raises(TerminalError, match="companies.parquet can't be read"):
+        read()
+
+
+@pytest.mark.parametrize(
+    "change, named",
+    [
+        (("key:", "keys:"), "keys"),
+        (("hubspot_companies", "hubspot_compenies"), "hubspot_compenies"),
+        (("city:", "town:"), "no column town"),
+        (("description: test", "description: [unclosed"), "test.yml"),
+    ],
+)
+def test_mapping_that_is_wrong(
+    read: Sync, sources_dir: Path, files_root: Path, change: tuple[str, str], named: str
+) -> None:
+    write_csv(files_root / "companies.csv", ROWS)
+    (sources_dir / "test.yml").write_text(MAPPING.replace(*change))
+    with pytest.raises(TerminalError) as caught:
+        read()
+    assert caught.value.code == "mapping-invalid" and named in caught.value.detail
+
+
+SHARED = REPOSITORY.parent / "shared" / "data"
+
+
+@pytest.mark.shared_data
+@pytest.mark.skipif(not SHARED.is_dir(), reason="third-party exports are not beside this checkout (../shared/data)")
+@pytest.mark.parametrize(
+    "mapping, folder, files",
+    [
+        (
+            "hubspot_export",
+            "hubspot_seeds",
+            {
+                "hubspot_companies": "company_data.csv",
+                "hubspot_contacts": "contact_data.csv",
+                "hubspot_deals": "deal_data.csv",
+            },
+        ),
+        (
+            "salesforce_export",
+            "salesforce_seeds",
+            {
+                "salesforce_accounts": "sf_account_data.csv",
+                "salesforce_contacts": "sf_contact_data.csv",
+                "salesforce_opportunities": "sf_opportunity_data.csv",
+                "salesforce_opportunity_history": "sf_opportunity_history_data.csv",
+            },
+        ),
+    ],
+)
+def test_real_exports_land_completely(
+    sync: Sync, query: Query, mapping: str, folder: str, files: dict[str, str]
+) -> None:
+    """Rows in the file = keys landed + duplicates + rejected, and every value is found again as it was."""
+    options = {"mapping": mapping, "path": str(SHARED / folder)}
+    result = sync("files", options, files_roots=(SHARED,))
+    assert set(result["tables"]) == set(files)
+    for table, file in files.items():
+        with (SHARED / folder / file).open(newline="", encoding="utf-8") as stream:
+            rows = list(csv.DictReader(stream))
+        counts = result["tables"][table]
+        ((landed,),) = query(f"select count(*) from raw.{table}")
+        assert len(rows) == landed + counts["duplicates"] + counts["rejected"] == counts["seen"]
+        columns = ", ".join((*source_columns(table), "extra"))
+        kept = [
+            sorted({value for value in (*row[:-1], *json.loads(row[-1] or "{}").values()) if value is not None})
+            for row in query(f"select {columns} from raw.{table}")
+        ]
+        assert sorted(kept) == sorted(sorted({value for value in row.values() if value}) for row in rows)
+    assert sync("files", options, job_id="job-2", files_roots=(SHARED,))["changed"] == 0
