@@ -47,7 +47,7 @@ def follow(
                 try:
                     polled = client.job(job.id)
                 except (ServiceUnreachable, ServiceFailed) as error:
-                    lost_at = lost_at or time.monotonic()
+                    lost_at = time.monotonic() if lost_at is None else lost_at
                     if time.monotonic() - lost_at >= patience_seconds:
                         raise _with_way_back(error, job) from None
                     continue

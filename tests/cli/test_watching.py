@@ -166,7 +166,7 @@ def test_patience_begins_anew_with_every_outage(monkeypatch: pytest.MonkeyPatch)
     )
     away = ServiceUnreachable("ingest", "http://127.0.0.1:1", "connection refused")
     looks: Iterator[Job | ServiceUnreachable] = iter([away, running, away, ended])
-    clock = itertools.count(step=20)
+    clock = itertools.count(start=100, step=20)
     monkeypatch.setattr("cli.watch.time", SimpleNamespace(monotonic=lambda: next(clock)))
 
     class Client:
