@@ -1,5 +1,6 @@
 """HTTP to the three services: time-outs, retries, and problem documents as typed errors."""
 
+import ssl
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -64,10 +65,13 @@ class Transport:
             raise ServiceUnreachable(service, url, _cause(error)) from None
 
     def _client(self, service: str) -> httpx.Client:
-        """Made when it is needed: loading the certificates takes longer than a call."""
+        """Made when it is needed, and with certificates only for https: loading them takes longer than a call."""
         if service not in self._http:
-            direct = _is_loopback(self.endpoints[service].url)
-            self._http[service] = httpx.Client(headers=self._headers, timeout=_TIMEOUT, trust_env=not direct)
+            url = self.endpoints[service].url
+            verify = True if url.startswith("https://") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            self._http[service] = httpx.Client(
+                headers=self._headers, timeout=_TIMEOUT, verify=verify, trust_env=not _is_loopback(url)
+            )
         return self._http[service]
 
 
