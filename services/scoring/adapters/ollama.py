@@ -173,7 +173,7 @@ def parse_hosts(setting: str) -> list[str]:
 
 
 def _to_url(part: str) -> str:
-    text = part.strip().rstrip("/")
+    text = part.strip()
     try:
         url = httpx.URL(text if "://" in text else f"http://{text}")
     except httpx.InvalidURL as error:
