@@ -1,0 +1,56 @@
+{# One repair: white space of every kind becomes single spaces, ends are trimmed, placeholders for "nothing" become null. #}
+{% macro clean_text(column) -%}
+    {%- set trimmed = "trim(" ~ replace_pattern("replace(" ~ column ~ ", chr(160), ' ')", "[[:space:]]+", " ") ~ ")" -%}
+    case
+        when lower({{ trimmed }}) in ('', 'null', 'none', 'nil', 'nan', 'n/a', '#n/a', 'na', '-', '--', 'undefined')
+            then null
+        else {{ trimmed }}
+    end
+{%- endmacro %}
+
+
+{# The first step of every base model: all source columns cleaned, under their own names. #}
+{% macro clean_columns(columns) -%}
+    {%- for column in columns %}
+    {{ clean_text(column) }} as {{ column }}{{ "," if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
+
+
+{# One repair: HTML entities of names and titles. `&amp;` comes last, so that `&amp;lt;` is decoded once and not twice. #}
+{% macro decode_entities(column) -%}
+    {%- set entities = [
+        ("&quot;", '"'), ("&#34;", '"'), ("&#39;", "''"), ("&#x27;", "''"), ("&apos;", "''"),
+        ("&lt;", "<"), ("&gt;", ">"), ("&nbsp;", " "), ("&#38;", "&"), ("&amp;", "&"),
+    ] -%}
+    {%- set decoded = namespace(sql=column) -%}
+    {%- for entity, character in entities -%}
+        {%- set decoded.sql = "replace(" ~ decoded.sql ~ ", '" ~ entity ~ "', '" ~ character ~ "')" -%}
+    {%- endfor -%}
+    {{ decoded.sql }}
+{%- endmacro %}
+
+
+{# One repair: an email address in lower case, or null. A broken address is no reason to lose the contact. #}
+{% macro parse_email(column) -%}
+    case
+        when {{ matches("lower(replace(" ~ column ~ ", 'mailto:', ''))", "[^@ ]+@[^@ ]+[.][^@ .]+") }}
+            then lower(replace({{ column }}, 'mailto:', ''))
+    end
+{%- endmacro %}
+
+
+{# One repair: the host of an address or URL in lower case, without `www.`, port and path; null when it is none. #}
+{% macro parse_domain(column) -%}
+    {%- set pattern = "([a-z]+://)?([^/@ ]*@)?(www[.])?([a-z0-9_-]+([.][a-z0-9_-]+)*[.][a-z][a-z0-9-]+)[.]?(:[0-9]+)?([/?#].*)?" -%}
+    {{ matched_group("lower(" ~ column ~ ")", pattern, 4) }}
+{%- endmacro %}
+
+
+{# One repair: true and false in the ways that exports write them. #}
+{% macro parse_boolean(column) -%}
+    case
+        when lower({{ column }}) in ('true', 't', 'yes', 'y', '1', '1.0') then true
+        when lower({{ column }}) in ('false', 'f', 'no', 'n', '0', '0.0') then false
+    end
+{%- endmacro %}

@@ -1,0 +1,39 @@
+with weighed as (
+    select
+        factor_values.account_id,
+        weights.component,
+        factor_values.factor,
+        coalesce(factor_values.value_text, 'unknown') as value_text,
+        cast(
+            case
+                when weights.half_life_days is null then weights.points
+                else weights.points * power(0.5, factor_values.value_number / weights.half_life_days)
+            end as decimal(6, 2)
+        ) as points,
+        weights.max_points,
+        replace(
+            weights.explanation, '{value}', replace(coalesce(factor_values.value_text, 'unknown'), '_', ' ')
+        ) as explanation
+    from {{ ref("int_account_factor_values") }} as factor_values
+    inner join {{ ref("int_scoring_weights") }} as weights
+        on
+            factor_values.factor = weights.factor
+            and (
+                weights.is_fallback
+                or factor_values.value_text = weights.value_text
+                or (
+                    factor_values.value_number >= weights.from_value
+                    and factor_values.value_number < coalesce(weights.to_value, 9999999999999999)
+                )
+            )
+    -- The fallback takes what no band takes.
+    {{ top_n_by(
+        ["factor_values.account_id", "factor_values.factor"],
+        ["case when weights.is_fallback then 1 else 0 end", "weights.from_value desc"]
+    ) }}
+)
+
+select
+    weighed.*,
+    {{ audit_columns() }}
+from weighed

@@ -1,0 +1,33 @@
+{%- set types = {
+    "component": "varchar", "factor": "varchar", "value_text": "varchar", "from_value": "decimal(18, 2)",
+    "to_value": "decimal(18, 2)", "half_life_days": "decimal(9, 2)", "is_fallback": "boolean",
+    "points": "decimal(6, 2)", "max_points": "decimal(6, 2)", "explanation": "varchar",
+} -%}
+{%- set rows = var("scoring_weights", []) -%}
+{%- if execute and not rows -%}
+    {{ exceptions.raise_compiler_error(
+        "The variable scoring_weights is empty. Start builds through the transform service, which reads "
+        ~ "config/scoring_weights.yml, or pass the output of `python -m services.transform.domain.scoring_weights`."
+    ) }}
+{%- endif -%}
+
+with weights as (
+    select
+        {%- for column, type in types.items() %}
+        cast(null as {{ type }}) as {{ column }}{{ "," if not loop.last }}
+        {%- endfor %}
+    where 1 = 0
+    {%- for row in rows %}
+    union all
+    select
+        {%- for column, type in types.items() %}
+        {{ weight_literal(row[column], type) }}{{ "," if not loop.last }}
+        {%- endfor %}
+    {%- endfor %}
+)
+
+select
+    weights.*,
+    cast('{{ var("weights_version", "unversioned") }}' as varchar) as weights_version,
+    {{ audit_columns() }}
+from weights

@@ -1,0 +1,11 @@
+{# Fails on every group whose column doesn't sum to exactly `total`. Decimals only: a float never sums exactly. #}
+{% test sums_to(model, column_name, group_by, total=1) %}
+
+select
+    {{ group_by | join(', ') }},
+    sum({{ column_name }}) as actual_total
+from {{ model }}
+group by {{ group_by | join(', ') }}
+having sum({{ column_name }}) <> {{ total }}
+
+{% endtest %}
