@@ -77,6 +77,14 @@ def test_each_format_lands_the_same_text(read: Sync, query: Query, files_root: P
     assert read()["changed"] == 0
 
 
+def test_last_of_equal_versions_wins_across_batches(read: Sync, query: Query, files_root: Path) -> None:
+    versions = [f"{key},{version},2026-01-01\n" for version in "cab" for key in range(40)]
+    (files_root / "companies.csv").write_text("ID,Name,changed\n" + "".join(versions))
+    assert read(batch_rows=7)["duplicates"] == 80
+    assert query("select distinct name from raw.hubspot_companies") == [("b",)]
+    assert read(batch_rows=50)["changed"] == 0
+
+
 def test_columns_that_change_places_change_nothing(read: Sync, files_root: Path) -> None:
     write_csv(files_root / "companies.csv", ROWS)
     read()
