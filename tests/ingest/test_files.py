@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from services.ingest.adapters.files.readers import read_file
 from services.ingest.domain.raw_schema import source_columns
 from shared.errors import TerminalError
 from tests.ingest.conftest import REPOSITORY, Query, Sync
@@ -192,6 +193,11 @@ def test_parquet_that_is_none(read: Sync, files_root: Path) -> None:
     (files_root / "companies.parquet").write_bytes(b"not parquet at all")
     with pytest.raises(TerminalError, match="companies.parquet can't be read"):
         read()
+
+
+def test_file_that_is_gone_when_its_turn_comes(files_root: Path) -> None:
+    with pytest.raises(TerminalError, match="companies.csv can't be read: No such file"):
+        list(read_file(files_root / "companies.csv", 10))
 
 
 @pytest.mark.parametrize(

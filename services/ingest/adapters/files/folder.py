@@ -42,7 +42,10 @@ def list_files(folder: Path, roots: tuple[Path, ...]) -> list[Path]:
         InvalidRequest: a data file is a symlink that leads out of the roots.
     """
     real_roots = [root.resolve() for root in roots]
-    files = [entry for entry in sorted(folder.iterdir()) if entry.is_file() and not entry.name.startswith(".")]
+    try:
+        files = [entry for entry in sorted(folder.iterdir()) if entry.is_file() and not entry.name.startswith(".")]
+    except OSError as error:
+        raise _wrong_path(f"options.path can't be listed: {error.strerror}.", "path-unreadable") from None
     for file in files:
         if not any(file.resolve().is_relative_to(root) for root in real_roots):
             detail = f"{file.name} in options.path leads outside the folders that may be read; see GTM_FILES_ROOTS."

@@ -23,10 +23,13 @@ def read_file(path: Path, batch_rows: int) -> Iterator[FileBatch]:
     """Batches of a .csv, .jsonl or .parquet file; at least one, so that its columns are known.
 
     Raises:
-        TerminalError: `file-unreadable`, when not a single row can be told from the next.
+        TerminalError: `file-unreadable`, when it can't be opened or not a single row can be told from the next.
     """
     readers = {".csv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}
-    return readers[path.suffix.lower()](path, batch_rows)
+    try:
+        yield from readers[path.suffix.lower()](path, batch_rows)
+    except OSError as error:
+        raise _unreadable(path, error.strerror or str(error)) from None
 
 
 def _read_csv(path: Path, batch_rows: int) -> Iterator[FileBatch]:
@@ -126,7 +129,7 @@ def _read_parquet(path: Path, batch_rows: int) -> Iterator[FileBatch]:
             for batch in file.iter_batches(batch_size=_narrow(batch_rows, len(names))):
                 columns = {name: _column_to_text(batch.column(name)) for name in names}
                 yield FileBatch(batch.num_rows, columns)
-    except (pa.ArrowInvalid, OSError) as error:
+    except pa.ArrowInvalid as error:
         raise _unreadable(path, f"as Parquet: {error}") from None
 
 
