@@ -106,7 +106,7 @@ def status(settings: LocalSettings) -> int:
     for state in states:
         _say(f"  {state['name']:<28} {state['statename']:<10} {state['description']}")
     _say_where(supervision, read_endpoints(settings.local_dir / "endpoints.json"))
-    return 0 if all(state["statename"] == "RUNNING" for state in states) else 1
+    return 0 if all(state["statename"] in {"STARTING", "RUNNING"} for state in states) else 1
 
 
 def logs(settings: LocalSettings, *, name: str | None, follow: bool, lines: int) -> int:

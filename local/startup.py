@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from local.endpoints import Endpoints, redis_answers
 from local.processes import Process
@@ -53,7 +54,7 @@ def start_in_order(
     services = [process for process in processes if process.group != "base"]
     if services:
         waiting.until_ready([process for process in processes if process.name == "redis"])
-        _migrate(supervision.logs, environment)
+        _migrate(supervision.logs, environment, waiting.seconds_left)
         say(f"  {_MIGRATION:<28} done")
         supervision.start_services()
     waiting.until_ready([process for process in processes if process.name not in waiting.ready])
@@ -69,38 +70,52 @@ class _Waiting:
         self.ready: set[str] = set()
         self.supervisor: "subprocess.Popen[bytes] | None" = None
 
+    @property
+    def seconds_left(self) -> float:
+        return self._deadline - time.monotonic()
+
     def until_ready(self, processes: list[Process]) -> None:
+        """Also waits for the supervisor itself, so it may be given no process at all."""
         left = {process.name: process for process in processes}
-        while left:
+        while True:
             states = {state["name"]: state for state in self._supervision.states()}
             if self.supervisor is not None and self.supervisor.poll() is not None:
                 raise StartFailed(_explain(self._supervision.logs, "supervisord", "ended"))
-            for name, process in list(left.items()):
-                state = states.get(name)
-                if state is None:
-                    continue
-                self._starts.setdefault(name, set()).add(state["start"])
-                if state["statename"] == "FATAL" or len(self._starts[name]) >= _TOO_MANY_STARTS:
-                    what = state["spawnerr"] or f"keeps ending (exit status {state['exitstatus']})"
-                    raise StartFailed(_explain(self._supervision.logs, name, what))
-                if state["statename"] in {"STARTING", "RUNNING"} and process.is_ready(state["pid"]):
+            for name in left.keys() & states.keys():
+                if self._is_ready(left[name], states[name]):
                     del left[name]
-                    self.ready.add(name)
-                    self._say(f"  {name:<28} ready after {time.monotonic() - self._began:4.1f} s  {process.address}")
-            if left and time.monotonic() > self._deadline:
-                name = next(iter(left))
+            if states and not left:
+                return
+            if self.seconds_left < 0:
+                name = next(iter(left), "supervisord")
                 raise StartFailed(_explain(self._supervision.logs, name, "did not become ready in time"))
-            time.sleep(_POLL_SECONDS if left else 0)
+            time.sleep(_POLL_SECONDS)
+
+    def _is_ready(self, process: Process, state: Mapping[str, Any]) -> bool:
+        starts = self._starts.setdefault(process.name, set())
+        starts.add(state["start"])
+        if state["statename"] == "FATAL" or len(starts) >= _TOO_MANY_STARTS:
+            raise StartFailed(_explain(self._supervision.logs, process.name, state["spawnerr"] or "keeps ending"))
+        if state["statename"] not in {"STARTING", "RUNNING"} or not process.is_ready(state["pid"]):
+            return False
+        self.ready.add(process.name)
+        self._say(
+            f"  {process.name:<28} ready after {time.monotonic() - self._began:4.1f} s  {process.address}".rstrip()
+        )
+        return True
 
 
-def _migrate(logs: Path, environment: Mapping[str, str]) -> None:
+def _migrate(logs: Path, environment: Mapping[str, str], timeout_seconds: float) -> None:
     """Bring the operations database to this version's schema."""
     command = [sys.executable, "-m", "shared.operations.migrate"]
     path = logs / f"{_MIGRATION}.log"
-    with path.open("wb") as log:
-        status = subprocess.run(command, env=environment, stdout=log, stderr=log, check=False).returncode
-    if status != 0:
-        raise StartFailed(_explain(logs, _MIGRATION, f"failed (exit status {status})"))
+    try:
+        with path.open("wb") as log:
+            subprocess.run(command, env=environment, stdout=log, stderr=log, check=True, timeout=timeout_seconds)
+    except subprocess.CalledProcessError as error:
+        raise StartFailed(_explain(logs, _MIGRATION, f"failed (exit status {error.returncode})")) from error
+    except subprocess.TimeoutExpired as error:
+        raise StartFailed(_explain(logs, _MIGRATION, "did not end in time")) from error
 
 
 def _explain(logs: Path, name: str, what: str) -> str:

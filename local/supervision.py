@@ -25,6 +25,8 @@ from shared.errors import TerminalError
 
 STACK_ID = "GTM_STACK_ID"
 _LOG_BYTES = "10MB"
+# What ends sooner is started again after 1, 2, 3... seconds; what ran longer (a killed worker) at once.
+_START_SECONDS = "5"
 _LONGEST_SOCKET_PATH = 100  # the system's limit is 104 to 108 bytes
 _RPC_SECONDS = 5
 _STOP_SECONDS = 14  # a worker's 8, then Redis's 5, and a second's slack
@@ -58,12 +60,14 @@ class Supervision:
 
     def start_services(self) -> None:
         """Start what isn't in the `base` group."""
-        self._rpc().supervisor.startProcessGroup("services", False)
+        with self._rpc() as proxy:
+            proxy.supervisor.startProcessGroup("services", False)
 
     def states(self) -> list[dict[str, Any]]:
         """supervisord's view of each process; empty where it doesn't answer."""
         try:
-            return cast(list[dict[str, Any]], self._rpc().supervisor.getAllProcessInfo())
+            with self._rpc() as proxy:
+                return cast(list[dict[str, Any]], proxy.supervisor.getAllProcessInfo())
         except (OSError, http.client.HTTPException, xmlrpc.client.Fault):
             return []
 
@@ -124,7 +128,7 @@ class Supervision:
         while leftovers := self.members():
             _kill(leftovers)
 
-    def _rpc(self) -> Any:
+    def _rpc(self) -> xmlrpc.client.ServerProxy:
         return xmlrpc.client.ServerProxy("http://supervisor", transport=_UnixTransport(self._socket))
 
     def to_config(self, processes: Iterable[Process]) -> str:
@@ -163,7 +167,7 @@ class Supervision:
             "directory": _value(os.getcwd()),
             "autostart": "true" if process.group == "base" else "false",
             "autorestart": "true",
-            "startsecs": "1",
+            "startsecs": _START_SECONDS,
             "startretries": "1000",
             "stopwaitsecs": str(process.stop_seconds),
             "stopasgroup": "true" if process.stop_signals_children else "false",
@@ -218,7 +222,9 @@ class _UnixTransport(xmlrpc.client.Transport):
         self._path = path
 
     def make_connection(self, host: Any) -> http.client.HTTPConnection:
-        return _UnixConnection(self._path)
+        connection = _UnixConnection(self._path)
+        self._connection = host, connection  # where the base class looks when it closes
+        return connection
 
 
 class _UnixConnection(http.client.HTTPConnection):

@@ -1,7 +1,6 @@
 """Real processes on free ports: the local model server, and stacks of its own for each test."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -11,20 +10,16 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.ports import free_port
+
 _ROOT = Path(__file__).parents[2]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def bare_environment(**extra: str) -> dict[str, str]:
     """This environment without the product's own settings, so that a developer's `.env` habits don't reach a test."""
     prefixes = ("GTM_", "OLLAMA_", "REDIS_", "SNOWFLAKE_")
     kept = {key: value for key, value in os.environ.items() if not key.startswith(prefixes)}
-    return {**kept, "PYTHONPATH": str(_ROOT), **extra}
+    return {**kept, "GTM_ENV_FILE": os.devnull, "PYTHONPATH": str(_ROOT), **extra}
 
 
 @pytest.fixture(scope="session")

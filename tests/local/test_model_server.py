@@ -14,7 +14,8 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from local.model_file import find_model_file
-from tests.local.conftest import bare_environment, free_port
+from tests.local.conftest import bare_environment
+from tests.ports import free_port
 
 pytestmark = pytest.mark.model
 MODEL = "smollm2:135m"
@@ -175,14 +176,13 @@ def test_other_paths_and_methods_answer_as_plain_text(model_client):
 
 
 def test_caller_that_hangs_up_frees_the_model(model_client):
-    with httpx.Client(base_url=model_client.base_url, timeout=0.5) as hasty:
-        with pytest.raises(httpx.ReadTimeout):
-            hasty.post("/api/chat", json=ENDLESS | {"stream": False})
-        with hasty.stream("POST", "/api/chat", json=ENDLESS) as response:
-            next(response.iter_lines())
+    with pytest.raises(httpx.ReadTimeout):
+        model_client.post("/api/chat", json=ENDLESS | {"stream": False}, timeout=0.5)
+    with model_client.stream("POST", "/api/chat", json=ENDLESS) as response:
+        next(response.iter_lines())
     started = time.monotonic()
     assert _ask(model_client, options={"num_predict": 1}).status_code == 200
-    assert time.monotonic() - started < 5  # an answer of 4096 tokens takes more than twice as long
+    assert time.monotonic() - started < 15  # the whole answer has 4096 tokens: half a minute on a quiet machine
 
 
 def test_sigterm_ends_the_server_in_the_middle_of_an_answer():
@@ -209,7 +209,7 @@ def test_sigterm_ends_the_server_in_the_middle_of_an_answer():
         started = time.monotonic()
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=10)
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 5  # 1 s on a quiet machine
         assert process.returncode in (0, -signal.SIGTERM)
         listener.join(5)
     finally:
