@@ -1,0 +1,159 @@
+"""An account's whole way through real processes, twice: the second time nothing changes."""
+
+import json
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+from standardwebhooks import Webhook
+
+from tests.conftest import REPOSITORY, wait_until
+from tests.e2e.checksums import count_rows, read_checksums
+from tests.e2e.conftest import WEBHOOK_SECRET
+from tests.e2e.house import House
+from tests.fakes.ollama import FakeOllama
+
+pytestmark = pytest.mark.processes
+
+MARKET = {"accounts": 60, "visits": 3000, "seed": 7, "dirt": 0.1}
+EXPORTS = REPOSITORY.parent / "shared" / "data"
+
+
+def test_the_pipeline_turns_messy_records_into_leads_and_a_repeat_changes_nothing(
+    house: House, ollama: FakeOllama
+) -> None:
+    first = house.run_pipeline("mock", MARKET, limit=10)
+    assert first["sync"]["changed"] > 3000 and first["sync"]["rejected"] == 0
+    assert (first["scoring"]["scored"], len(ollama.chats)) == (10, 10)
+    before = read_checksums(house.warehouse)
+    assert before["reverse_etl_outbound.lead_scores"][0] == 10
+    assert before["analytics.quarantine_rows"][0] > 0, "a tenth of the records is dirty"
+
+    again = house.run_pipeline("mock", MARKET, limit=10)
+    assert again["sync"]["changed"] == 0
+    assert (again["scoring"]["unchanged"], again["scoring"]["scored"], len(ollama.chats)) == (10, 0, 10)
+    assert read_checksums(house.warehouse) == before
+
+
+def test_every_landed_row_is_in_staging_or_in_quarantine(house: House) -> None:
+    with house.warehouse.core() as connection:
+        tables = [
+            row[0]
+            for row in connection.exec_driver_sql(
+                "select table_name from information_schema.tables where table_schema = 'raw' and table_name <> 'rejects'"
+            ).all()
+        ]
+    assert len(tables) == 8
+    for table in tables:
+        source, _, plural = table.partition("_")
+        staged = count_rows(house.warehouse, f"analytics_staging.stg_{source}__{plural}")
+        with house.warehouse.core() as connection:
+            quarantined = connection.exec_driver_sql(
+                "select count(distinct source_record_id) from analytics.quarantine_rows"
+                f" where source_table = '{table}'"
+            ).scalar_one()
+        assert staged + quarantined == count_rows(house.warehouse, f"raw.{table}"), table
+
+
+def test_leads_are_read_over_rest(house: House) -> None:
+    url = house.apis["scoring"].url
+    leads = httpx.get(f"{url}/v1/leads", params={"limit": 4}).json()
+    assert len(leads["items"]) == 4 and leads["next_cursor"]
+    scores = [lead["lead_score"] for lead in leads["items"]]
+    assert scores == sorted(scores, reverse=True)
+    lead = httpx.get(f"{url}/v1/leads/{leads['items'][0]['account_id']}").json()
+    assert len(lead["history"]) == 1 and lead["reasons"] and lead["pitch"]
+    assert abs(lead["lead_score"] - lead["baseline_score"]) <= 10
+    unknown = httpx.get(f"{url}/v1/leads/nobody")
+    assert (unknown.status_code, unknown.headers["content-type"]) == (404, "application/problem+json")
+
+
+def test_a_signed_webhook_rescores_its_account_once(house: House, ollama: FakeOllama) -> None:
+    account_id = httpx.get(f"{house.apis['scoring'].url}/v1/leads").json()["items"][0]["account_id"]
+    delivered = _deliver(house, "msg_1", {"type": "account.changed", "account_id": account_id})
+    assert delivered.status_code == 202 and delivered.json()["outcome"] == "accepted"
+    job = house.wait(delivered.json()["job_id"])
+    assert (job["kind"], job["subject"], job["result"]["unchanged"]) == ("rescore", account_id, 1)
+    assert ollama.chats == [], "nothing changed, so nothing is asked"
+    repeated = _deliver(house, "msg_1", {"type": "account.changed", "account_id": account_id})
+    assert repeated.json() == {"outcome": "duplicate", "job_id": job["id"]}
+    ignored = _deliver(house, "msg_2", {"type": "invoice.paid"})
+    assert ignored.json() == {"outcome": "ignored", "job_id": None}
+
+
+def test_an_unsigned_or_old_webhook_is_refused(house: House) -> None:
+    url = f"{house.apis['scoring'].url}/v1/webhooks/generic"
+    for headers in ({}, {"webhook-id": "m", "webhook-timestamp": str(int(time.time())), "webhook-signature": "v1"}):
+        refused = httpx.post(url, json={"type": "account.changed", "account_id": "a"}, headers=headers)
+        assert (refused.status_code, refused.json()["code"]) == (401, "webhook-signature-invalid")
+    old = _deliver(house, "msg_3", {"type": "account.changed", "account_id": "a"}, at=time.time() - 301)
+    assert old.status_code == 401
+
+
+def test_many_events_on_few_accounts_become_few_rescores(house: House, ollama: FakeOllama) -> None:
+    accounts = [lead["account_id"] for lead in httpx.get(f"{house.apis['scoring'].url}/v1/leads").json()["items"][:3]]
+    with httpx.Client() as client:
+        for number in range(60):
+            event = {"type": "account.changed", "account_id": accounts[number % 3]}
+            assert _deliver(house, f"storm_{number}", event, client=client).status_code == 202
+
+    def open_rescores() -> int:
+        jobs = client_get(house, "/v1/jobs", kind="rescore", limit="200")["items"]
+        return sum(job["state"] in ("queued", "running") for job in jobs)
+
+    wait_until(lambda: open_rescores() == 0, "all rescores end", seconds=60)
+    rescores = client_get(house, "/v1/jobs", kind="rescore", limit="200")["items"]
+    assert {job["state"] for job in rescores} == {"succeeded"}
+    assert 3 <= len(rescores) - 1 < 60, "fewer runs than events"
+
+
+@pytest.mark.shared_data
+@pytest.mark.skipif(not EXPORTS.exists(), reason="the third-party exports lie beside the checkout, not in it")
+@pytest.mark.parametrize(
+    ("mapping", "folder"), [("hubspot_export", "hubspot_seeds"), ("salesforce_export", "salesforce_seeds")]
+)
+def test_real_exports_go_the_whole_way(
+    tmp_path: Path, redis_binary: str, fake_ollama: FakeOllama, mapping: str, folder: str
+) -> None:
+    own = House(tmp_path, redis_binary, fake_ollama.url, {"GTM_FILES_ROOTS": str(EXPORTS)})
+    try:
+        options = {"mapping": mapping, "path": str(EXPORTS / folder)}
+        first = own.run_pipeline("files", options, limit=5)
+        assert first["scoring"]["scored"] + first["scoring"]["baseline_only"] > 0
+        for table, counts in first["sync"]["tables"].items():
+            landed = count_rows(own.warehouse, f"raw.{table}")
+            assert counts["seen"] == landed + counts["duplicates"] + counts["rejected"], table
+            source, _, plural = table.partition("_")
+            with own.warehouse.core() as connection:
+                quarantined = connection.exec_driver_sql(
+                    "select count(distinct source_record_id) from analytics.quarantine_rows"
+                    f" where source_table = '{table}'"
+                ).scalar_one()
+            assert landed == count_rows(own.warehouse, f"analytics_staging.stg_{source}__{plural}") + quarantined, table
+        before = read_checksums(own.warehouse)
+        assert own.run_pipeline("files", options, limit=5)["sync"]["changed"] == 0
+        assert read_checksums(own.warehouse) == before
+    finally:
+        own.close()
+
+
+def client_get(house: House, path: str, **parameters: str) -> dict[str, list[dict[str, str]]]:
+    response = httpx.get(f"{house.apis['scoring'].url}{path}", params=parameters)
+    body: dict[str, list[dict[str, str]]] = response.json()
+    return body
+
+
+def _deliver(
+    house: House, event_id: str, event: dict[str, str], *, at: float | None = None, client: httpx.Client | None = None
+) -> httpx.Response:
+    moment = datetime.fromtimestamp(int(at or time.time()), UTC)
+    body = json.dumps(event)
+    headers = {
+        "webhook-id": event_id,
+        "webhook-timestamp": str(int(moment.timestamp())),
+        "webhook-signature": Webhook(WEBHOOK_SECRET).sign(event_id, moment, body),
+    }
+    post = client.post if client else httpx.post
+    return post(f"{house.apis['scoring'].url}/v1/webhooks/generic", content=body, headers=headers, timeout=10)

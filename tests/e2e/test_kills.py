@@ -1,0 +1,72 @@
+"""Workers killed with SIGKILL and a Redis that forgets: every accepted job ends, once in effect, within a minute."""
+
+import threading
+import time
+
+import pytest
+
+from tests.e2e.checksums import count_rows, read_checksums
+from tests.e2e.house import House
+from tests.fakes.ollama import FakeOllama
+
+pytestmark = pytest.mark.processes
+
+LIMIT_SECONDS = 60
+MARKET = {"accounts": 80, "visits": 60_000, "seed": 11, "dirt": 0.1}
+
+
+def test_a_sync_whose_worker_is_killed_lands_once(house: House) -> None:
+    job = house.start("ingest", "/v1/syncs", {"source": "mock", "mode": "full", "options": MARKET})
+    killed_at = house.kill_worker_during(job["id"], "ingest", "")
+    done = house.wait(job["id"], seconds=LIMIT_SECONDS)
+    assert time.monotonic() - killed_at < LIMIT_SECONDS
+    assert done["attempts"] == 2
+    visits = count_rows(house.warehouse, "raw.hubspot_web_visits", f"load_id = '{job['id']}'")
+    assert visits == done["result"]["tables"]["hubspot_web_visits"]["changed"]
+    repeat = house.start("ingest", "/v1/syncs", {"source": "mock", "mode": "full", "options": MARKET})
+    assert house.wait(repeat["id"])["result"]["changed"] == 0
+
+
+def test_a_build_whose_worker_is_killed_builds_the_same(house: House) -> None:
+    house.wait(house.start("transform", "/v1/builds", {})["id"])
+    before = read_checksums(house.warehouse)
+    job = house.start("transform", "/v1/builds", {})
+    killed_at = house.kill_worker_during(job["id"], "transform", "build")
+    assert house.wait(job["id"], seconds=LIMIT_SECONDS)["attempts"] == 2
+    assert time.monotonic() - killed_at < LIMIT_SECONDS
+    assert read_checksums(house.warehouse) == before
+
+
+def test_a_scoring_whose_worker_is_killed_scores_each_account_once(house: House, ollama: FakeOllama) -> None:
+    half_way, go_on = threading.Event(), threading.Event()
+
+    def hold_the_fifteenth(_request: object) -> None:
+        if len(ollama.chats) == 15:
+            half_way.set()
+            go_on.wait(30)
+
+    ollama.on_chat = hold_the_fifteenth
+    already = count_rows(house.warehouse, "reverse_etl_outbound.lead_score_history")
+    job = house.start("scoring", "/v1/scorings", {"limit": 20, "force": True})
+    assert half_way.wait(60), "fourteen answers are in, the fifteenth is awaited"
+    killed_at = house.kill_worker_during(job["id"], "scoring.batch", "score")
+    go_on.set()
+    done = house.wait(job["id"], seconds=LIMIT_SECONDS)
+    assert time.monotonic() - killed_at < LIMIT_SECONDS
+    assert done["attempts"] == 2
+    rows = count_rows(house.warehouse, "reverse_etl_outbound.lead_scores", f"job_id = '{job['id']}'")
+    history = count_rows(house.warehouse, "reverse_etl_outbound.lead_score_history")
+    assert (rows, history - already) == (20, 20)
+    assert len(ollama.chats) < 40, "what was written before the kill is not asked again"
+
+
+def test_a_flushed_redis_loses_none_of_fifty_queued_jobs(house: House) -> None:
+    house.workers["ingest"].kill()
+    tiny = {"source": "mock", "options": {"accounts": 5, "visits": 10, "seed": 3}}
+    jobs = [house.start("ingest", "/v1/syncs", tiny)["id"] for _ in range(50)]
+    house.redis.client.flushall()
+    flushed_at = time.monotonic()
+    house.workers["ingest"].restart()
+    for job_id in jobs:
+        assert house.wait(job_id, seconds=90)["attempts"] == 1
+    assert time.monotonic() - flushed_at < 120
