@@ -1,3 +1,4 @@
+-- A value falls into one band or word; the fallback takes what no other row takes.
 with weighed as (
     select
         factor_values.account_id,
@@ -26,10 +27,9 @@ with weighed as (
                     and factor_values.value_number < coalesce(weights.to_value, 9999999999999999)
                 )
             )
-    -- The fallback takes what no band takes.
     {{ top_n_by(
         ["factor_values.account_id", "factor_values.factor"],
-        ["case when weights.is_fallback then 1 else 0 end", "weights.from_value desc"]
+        ["case when weights.is_fallback then 1 else 0 end", "weights.from_value desc"],
     ) }}
 )
 

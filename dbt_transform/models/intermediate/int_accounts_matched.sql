@@ -34,8 +34,8 @@ named_pairs as (
         select
             companies.company_id,
             accounts.salesforce_account_id
-        from accounts
-        inner join companies on accounts.hubspot_company_id = companies.company_id
+        from companies
+        inner join accounts on companies.company_id = accounts.hubspot_company_id
     ) as namings
     group by company_id, salesforce_account_id
 ),

@@ -12,18 +12,7 @@
 {%- endif -%}
 
 with weights as (
-    select
-        {%- for column, type in types.items() %}
-        cast(null as {{ type }}) as {{ column }}{{ "," if not loop.last }}
-        {%- endfor %}
-    where 1 = 0
-    {%- for row in rows %}
-    union all
-    select
-        {%- for column, type in types.items() %}
-        {{ weight_literal(row[column], type) }}{{ "," if not loop.last }}
-        {%- endfor %}
-    {%- endfor %}
+    {{ weights_rows(rows, types) }}
 )
 
 select

@@ -24,7 +24,7 @@ touches as (
         ) as touch_number
     from won
     inner join {{ ref("fct_touchpoints") }} as touchpoints
-        on won.account_id = touchpoints.account_id and touchpoints.touched_at <= won.closed_at
+        on won.account_id = touchpoints.account_id and won.closed_at >= touchpoints.touched_at
 ),
 
 -- Whole cents and twelve decimals of weight each; what is left over goes to the last touch.

@@ -29,7 +29,7 @@ select
     {{ decode_entities("firstname") }} as first_name,
     {{ decode_entities("lastname") }} as last_name,
     {{ decode_entities("jobtitle") }} as job_title,
-    phone as phone,
+    phone,
     company_id,
     {{ decode_entities("company") }} as company_name,
     {{ to_lifecycle_stage("lifecyclestage") }} as lifecycle_stage,

@@ -30,7 +30,7 @@ select
     {{ decode_entities("first_name") }} as first_name,
     {{ decode_entities("last_name") }} as last_name,
     {{ decode_entities("title") }} as job_title,
-    phone as phone,
+    phone,
     lead_source,
     master_record_id,
     created_date_typed as created_at,

@@ -1,0 +1,40 @@
+"""What dbt's names render to while sqlfluff lints, so that linting needs neither dbt nor a warehouse."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+execute = False
+invocation_id = "00000000-0000-0000-0000-000000000000"
+run_started_at = datetime(2000, 1, 1)
+
+
+def ref(model: str) -> str:
+    return model
+
+
+def source(schema: str, table: str) -> str:
+    return f"{schema}.{table}"
+
+
+def var(name: str, default: Any = None) -> Any:
+    """Every variable of the project is read with a default."""
+    return default
+
+
+class _Adapter:
+    def dispatch(self, macro: str) -> Callable[..., str]:
+        """A call of the macro's name on its first argument: lints like the function that it stands for."""
+        return lambda *arguments: f"{macro}({arguments[0] if isinstance(arguments[0], str) else 1})"
+
+
+class _Dbt:
+    def dateadd(self, part: str, amount: str, moment: str) -> str:
+        return f"dateadd({part}, {amount}, {moment})"
+
+    def datediff(self, first: str, second: str, part: str) -> str:
+        return f"datediff({part}, {first}, {second})"
+
+
+adapter = _Adapter()
+dbt = _Dbt()
