@@ -151,6 +151,7 @@ class Supervision:
                 {"supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"},
             ),
         ]
+        sections.append(("supervisorctl", {"serverurl": f"unix://{_value(str(self._socket))}"}))
         sections += [(f"program:{process.name}", self._program(process)) for process in listed]
         for group, priority in (("base", "10"), ("services", "20")):  # stopped in the reverse order
             names = [process.name for process in listed if process.group == group]
