@@ -31,7 +31,8 @@ account_of_domain as (
 select
     contacts.source_system,
     contacts.contact_id,
-    coalesce(contacts.email, contacts.source_system || ':' || contacts.contact_id) as person_id,
+    -- Hashed, since an id travels into logs and errors and an address must not.
+    md5(coalesce(contacts.email, contacts.source_system || ':' || contacts.contact_id)) as person_id,
     coalesce(accounts.account_id, account_of_domain.account_id) as account_id,
     {{ audit_columns() }}
 from contacts

@@ -6,8 +6,8 @@
 {%- set rows = var("scoring_weights", []) -%}
 {%- if execute and not rows -%}
     {{ exceptions.raise_compiler_error(
-        "The variable scoring_weights is empty. Start builds through the transform service, which reads "
-        ~ "config/scoring_weights.yml, or pass the output of `python -m services.transform.domain.scoring_weights`."
+        "The variable scoring_weights is empty. Start builds through the transform service (`gtm build`): it checks "
+        ~ "config/scoring_weights.yml and passes it."
     ) }}
 {%- endif -%}
 

@@ -164,9 +164,7 @@ def _weighed_rows(factor: _Factor) -> Iterator[WeightRow]:
         for word, points in factor.word_points().items():
             yield _row(points, factor.explanation, value_text=word)
     elif isinstance(factor, DecayFactor):
-        yield _row(
-            factor.points, factor.explanation, from_value=Decimal(0), half_life_days=str(factor.half_life_days)
-        )
+        yield _row(factor.points, factor.explanation, from_value=Decimal(0), half_life_days=str(factor.half_life_days))
     elif isinstance(factor, BandFactor):
         ends = [*(band.start for band in factor.bands[1:]), None]
         for band, end in zip(factor.bands, ends, strict=True):
