@@ -34,8 +34,15 @@ class LocalSettings(EnvSettings):
 
 
 class ModelSettings(EnvSettings):
-    """How the local model uses the machine. More slots divide the same cores: they add latency, not answers."""
+    """How the local model uses the machine. More slots divide the same cores: they add latency, not answers.
+
+    One core is left to the rest of the stack: llama.cpp's threads wait for each other at every step, and where one of
+    them has to share its core, all stand still (measured on two busy cores: 2 tokens a second by two threads, 19 by
+    one).
+    """
 
     parallel: int = Field(1, ge=1, le=8, validation_alias="OLLAMA_NUM_PARALLEL")
-    threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, validation_alias="GTM_MODEL_THREADS")
+    threads: int = Field(
+        default_factory=lambda: min(4, max(1, (os.cpu_count() or 1) - 1)), ge=1, validation_alias="GTM_MODEL_THREADS"
+    )
     context_tokens: int = Field(4096, ge=256, le=8192, validation_alias="OLLAMA_CONTEXT_LENGTH")
