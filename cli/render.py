@@ -150,11 +150,7 @@ def _lead_table(output: Output, *, with_pitch: bool) -> Table:
 def render_lead(output: Output, lead: Lead) -> None:
     """One lead as a sales rep needs it: score and reasons, the pitch, how it came about."""
     output.say(f"{plain(lead.account_name or lead.account_id)}  ({plain(lead.domain or lead.account_id)})", "bold")
-    llm = "no answer" if lead.llm_score is None else f"{lead.llm_score}"
-    output.say(
-        f"  score {lead.lead_score}, tier {plain(lead.tier)}  =  baseline {lead.baseline_score} "
-        f"(fit {lead.fit_score}, engagement {lead.engagement_score}), moved by the model (its own score: {llm})"
-    )
+    output.say(f"  tier {plain(lead.tier)}, score {lead.lead_score} = {_arithmetic(lead)}")
     table = output.new_table("points", "component", "reason")
     table.columns[0].justify = "right"
     for reason in lead.strongest_reasons(len(lead.reasons)):
@@ -168,6 +164,15 @@ def render_lead(output: Output, lead: Lead) -> None:
         output.say("  history (UTC)")
         for row in lead.history:
             output.say(f"    {_history_line(row)}")
+
+
+def _arithmetic(lead: Lead) -> str:
+    """How the score came about; without an answer of the model it is the baseline."""
+    baseline = f"baseline {lead.baseline_score} (fit {lead.fit_score} + engagement {lead.engagement_score})"
+    if lead.llm_score is None:
+        return f"{baseline}; the model gave no usable answer"
+    moved = lead.lead_score - lead.baseline_score
+    return f"{baseline} {moved:+d} by the model, whose own score is {lead.llm_score}"
 
 
 def _pitch(lead: Lead) -> str:

@@ -23,7 +23,7 @@ def duration(seconds: float | None) -> str:
         return ""
     if seconds < 60:
         return f"{seconds:.1f} s"
-    return str(timedelta(seconds=round(seconds))).removeprefix("0:")
+    return str(timedelta(seconds=round(seconds))).removeprefix("0:").removeprefix("0")
 
 
 def moment(time: datetime | None) -> str:

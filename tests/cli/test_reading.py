@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from cli.text import duration
 from tests.cli.conftest import Gtm
 from tests.cli.server import Behaviour
 
@@ -115,6 +116,21 @@ def test_one_lead_comes_with_reasons_pitch_and_history(gtm: Gtm, two_leads: list
 
     for shown in ("one contact is engaged", "You run 400 vehicles", "call now", "template", "score 71  tier B"):
         assert shown in ended.stdout
+    assert "score 78 = baseline 74 (fit 40 + engagement 34) +4 by the model, whose own score is 99" in ended.stdout
+
+
+def test_a_lead_without_an_answer_says_so(gtm: Gtm, two_leads: list[dict[str, Any]]) -> None:
+    two_leads[0]["llm_score"] = None
+
+    assert "the model gave no usable answer" in gtm("leads", "hubspot:17").stdout
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(None, ""), (0.44, "0.4 s"), (59.9, "59.9 s"), (125, "2:05"), (725, "12:05"), (3723, "1:02:03")],
+)
+def test_durations(seconds: float | None, shown: str) -> None:
+    assert duration(seconds) == shown
 
 
 def test_no_leads_says_what_to_do(gtm: Gtm) -> None:
