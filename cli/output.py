@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.models import Problem
-from cli.text import plain, value_text, words
+from cli.text import pairs, plain, value_text, words
 
 _PIPED_WIDTH: Final = 120
 _WIDEST_TABLE: Final = 140
@@ -57,7 +57,9 @@ class Output:
             _line(self.err, f"  {plain(error.field)}: {plain(error.message)}", "")
         for name, value in (problem.model_extra or {}).items():
             if name not in _SHOWN_APART and not _is_said(value, problem.detail or ""):
-                _line(self.err, f"  {words(name)}: {value_text(value)}", "dim")
+                for item in value if isinstance(value, list) else [value]:
+                    said = pairs(item) if isinstance(item, dict) else value_text(item)
+                    _line(self.err, f"  {words(name)}: {said}", "dim")
 
     def new_table(self, *headers: str, lines: bool = False) -> Table:
         """Columns under a rule, no frame; `lines` sets rows of several lines apart."""

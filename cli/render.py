@@ -8,7 +8,7 @@ from rich.text import Text
 
 from cli.models import Job, Lead
 from cli.output import Output
-from cli.text import duration, moment, plain, signed, thousands, value_text, words
+from cli.text import duration, moment, pairs, plain, signed, thousands, value_text, words
 from shared.contracts import JobState
 
 
@@ -90,17 +90,27 @@ def render_result(output: Output, job: Job) -> None:
     result = {name: value for name, value in (job.result or {}).items() if value != job.id}
     counts = {name: value for name, value in result.items() if not isinstance(value, dict | list)}
     if counts:
-        output.say(f"  {_pairs(counts)}")
+        output.say(f"  {pairs(counts)}")
     for name, value in result.items():
         if isinstance(value, dict) and value:
             _render_nested(output, name, value)
         elif isinstance(value, list) and value:
-            output.say(f"  {words(name)}: {', '.join(value_text(item) for item in value)}")
+            _render_list(output, name, value)
+
+
+def _render_list(output: Output, name: str, values: Sequence[Any]) -> None:
+    """Objects one a line, without those that only say that they went well: a build has hundreds."""
+    objects = [value for value in values if isinstance(value, dict) and value.get("status") != "passed"]
+    for value in objects:
+        output.say(f"  {words(name)}: {pairs(value)}")
+    plain_values = [value_text(value) for value in values if not isinstance(value, dict)]
+    if plain_values:
+        output.say(f"  {words(name)}: {', '.join(plain_values)}")
 
 
 def _render_nested(output: Output, name: str, values: Mapping[str, Any]) -> None:
     if not all(isinstance(value, dict) for value in values.values()):
-        output.say(f"  {words(name)}: {_pairs(values)}")
+        output.say(f"  {words(name)}: {pairs(values)}")
         return
     columns = list(dict.fromkeys(column for value in values.values() for column in value))
     table = output.new_table(words(name), *map(words, columns))
@@ -183,10 +193,6 @@ def _pitch(lead: Lead) -> str:
 def _history_line(row: Mapping[str, Any]) -> str:
     scored_at = plain(str(row.get("scored_at", ""))).replace("T", " ")[:19]
     return f"{scored_at}  score {row.get('lead_score')}  tier {row.get('tier')}  job {row.get('job_id')}"
-
-
-def _pairs(counts: Mapping[str, Any]) -> str:
-    return "  ".join(f"{words(name)} {value_text(value)}" for name, value in counts.items())
 
 
 def _attempts(job: Job) -> str:

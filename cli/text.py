@@ -2,6 +2,7 @@
 
 import json
 import unicodedata
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -45,6 +46,11 @@ def value_text(value: Any) -> str:
     if isinstance(value, str):
         return plain(value)
     return plain(json.dumps(value, ensure_ascii=False))
+
+
+def pairs(values: Mapping[str, Any]) -> str:
+    """`seen 5  inserted 3`: what is null is left out."""
+    return "  ".join(f"{words(name)} {value_text(value)}" for name, value in values.items() if value is not None)
 
 
 def words(name: str) -> str:

@@ -24,7 +24,14 @@ RESULTS: dict[str, dict[str, Any]] = {
             "hubspot_web_visits": {"seen": 25_000, "inserted": 24_500, "updated": 200, "unchanged": 300},
         },
     },
-    "build": {"nodes": {"passed": 41, "failed": 0, "skipped": 0}, "quarantined": {"hubspot_companies": 13}},
+    "build": {
+        "nodes": {"passed": 41, "failed": 0, "skipped": 0},
+        "node_results": [
+            {"node": "stg_hubspot__deals", "status": "passed", "seconds": 0.1, "message": None},
+            {"node": "warns_about_age", "status": "warned", "seconds": 0.1, "message": None},
+        ],
+        "quarantined": {"hubspot_companies": 13},
+    },
     "scoring": {
         "candidates": 20,
         "unchanged": 4,
@@ -41,7 +48,8 @@ DBT_PROBLEM = {
     "status": 500,
     "detail": "dim_accounts holds 3 rows with negative ARR. Mend them in the CRM, or correct the staging view.",
     "code": "dbt-test-failed",
-    "nodes": ["non_negative_dim_accounts_won_arr_usd"],
+    "node": "non_negative_dim_accounts_won_arr_usd",
+    "rows": [{"account_id": "hubspot:1", "won_arr_usd": "-5.00", "closed_at": None}, {"account_id": "hubspot:2"}],
 }
 
 

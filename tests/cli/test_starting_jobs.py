@@ -73,7 +73,15 @@ def test_a_failed_job_ends_with_1_and_its_reason(gtm: Gtm, behaviour: Behaviour)
     assert ended.exit_code == 1
     assert "build failed: A data test failed" in ended.stderr
     assert "3 rows with negative ARR" in ended.stderr
-    assert "non_negative_dim_accounts_won_arr_usd" in ended.stderr
+    assert "node: non_negative_dim_accounts_won_arr_usd" in ended.stderr
+    assert "rows: account id hubspot:1  won arr usd -5.00\n" in ended.stderr
+
+
+def test_a_build_lists_only_the_nodes_that_did_not_pass(gtm: Gtm) -> None:
+    stdout = gtm("build").stdout
+
+    assert "warns_about_age" in stdout
+    assert "stg_hubspot__deals" not in stdout
 
 
 def test_a_refused_request_ends_with_2_and_names_the_field(gtm: Gtm) -> None:
