@@ -90,7 +90,7 @@ def render_result(output: Output, job: Job) -> None:
     result = {name: value for name, value in (job.result or {}).items() if value != job.id}
     counts = {name: value for name, value in result.items() if not isinstance(value, dict | list)}
     if counts:
-        output.say(f"  {pairs(counts)}")
+        output.say(f"  {pairs({words(name): value for name, value in counts.items()})}")
     for name, value in result.items():
         if isinstance(value, dict) and value:
             _render_nested(output, name, value)

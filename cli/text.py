@@ -49,8 +49,8 @@ def value_text(value: Any) -> str:
 
 
 def pairs(values: Mapping[str, Any]) -> str:
-    """`seen 5  inserted 3`: what is null is left out."""
-    return "  ".join(f"{words(name)} {value_text(value)}" for name, value in values.items() if value is not None)
+    """`hubspot_deals 5  hubspot_contacts 3`: names as the data has them; what is null is left out."""
+    return "  ".join(f"{plain(name)} {value_text(value)}" for name, value in values.items() if value is not None)
 
 
 def words(name: str) -> str:

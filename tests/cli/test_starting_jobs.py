@@ -74,7 +74,7 @@ def test_a_failed_job_ends_with_1_and_its_reason(gtm: Gtm, behaviour: Behaviour)
     assert "build failed: A data test failed" in ended.stderr
     assert "3 rows with negative ARR" in ended.stderr
     assert "node: non_negative_dim_accounts_won_arr_usd" in ended.stderr
-    assert "rows: account id hubspot:1  won arr usd -5.00\n" in ended.stderr
+    assert "rows: account_id hubspot:1  won_arr_usd -5.00\n" in ended.stderr
 
 
 def test_a_build_lists_only_the_nodes_that_did_not_pass(gtm: Gtm) -> None:
