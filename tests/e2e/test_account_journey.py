@@ -38,23 +38,13 @@ def test_the_pipeline_turns_messy_records_into_leads_and_a_repeat_changes_nothin
 
 
 def test_every_landed_row_is_in_staging_or_in_quarantine(house: House) -> None:
+    listing = "select table_name from information_schema.tables where table_schema = 'raw'"
     with house.warehouse.core() as connection:
-        tables = [
-            row[0]
-            for row in connection.exec_driver_sql(
-                "select table_name from information_schema.tables where table_schema = 'raw' and table_name <> 'rejects'"
-            ).all()
-        ]
+        tables = {row[0] for row in connection.exec_driver_sql(listing).all()} - {"rejects"}
     assert len(tables) == 8
     for table in tables:
-        source, _, plural = table.partition("_")
-        staged = count_rows(house.warehouse, f"analytics_staging.stg_{source}__{plural}")
-        with house.warehouse.core() as connection:
-            quarantined = connection.exec_driver_sql(
-                "select count(distinct source_record_id) from analytics.quarantine_rows"
-                f" where source_table = '{table}'"
-            ).scalar_one()
-        assert staged + quarantined == count_rows(house.warehouse, f"raw.{table}"), table
+        landed = count_rows(house.warehouse, f"raw.{table}")
+        assert landed == count_staged(house, table) + count_quarantined(house, table), table
 
 
 def test_leads_are_read_over_rest(house: House) -> None:
@@ -111,32 +101,35 @@ def test_many_events_on_few_accounts_become_few_rescores(house: House, ollama: F
 
 @pytest.mark.shared_data
 @pytest.mark.skipif(not EXPORTS.exists(), reason="the third-party exports lie beside the checkout, not in it")
-@pytest.mark.parametrize(
-    ("mapping", "folder"), [("hubspot_export", "hubspot_seeds"), ("salesforce_export", "salesforce_seeds")]
-)
-def test_real_exports_go_the_whole_way(
-    tmp_path: Path, redis_binary: str, fake_ollama: FakeOllama, mapping: str, folder: str
-) -> None:
-    own = House(tmp_path, redis_binary, fake_ollama.url, {"GTM_FILES_ROOTS": str(EXPORTS)})
+def test_real_exports_go_the_whole_way(tmp_path: Path, redis_binary: str, ollama: FakeOllama) -> None:
+    own = House(tmp_path, redis_binary, ollama.url, {"GTM_FILES_ROOTS": str(EXPORTS)})
+    hubspot = {"mapping": "hubspot_export", "path": str(EXPORTS / "hubspot_seeds")}
+    salesforce = {"mapping": "salesforce_export", "path": str(EXPORTS / "salesforce_seeds")}
     try:
-        options = {"mapping": mapping, "path": str(EXPORTS / folder)}
-        first = own.run_pipeline("files", options, limit=5)
-        assert first["scoring"]["scored"] + first["scoring"]["baseline_only"] > 0
-        for table, counts in first["sync"]["tables"].items():
+        synced = own.wait(own.start("ingest", "/v1/syncs", {"source": "files", "options": hubspot})["id"])["result"]
+        piped = own.run_pipeline("files", salesforce, limit=5)
+        assert piped["scoring"]["scored"] == 5 == count_rows(own.warehouse, "reverse_etl_outbound.lead_scores")
+        assert len(synced["tables"]) == 3 and len(piped["sync"]["tables"]) == 4
+        for table, counts in {**synced["tables"], **piped["sync"]["tables"]}.items():
             landed = count_rows(own.warehouse, f"raw.{table}")
-            assert counts["seen"] == landed + counts["duplicates"] + counts["rejected"], table
-            source, _, plural = table.partition("_")
-            with own.warehouse.core() as connection:
-                quarantined = connection.exec_driver_sql(
-                    "select count(distinct source_record_id) from analytics.quarantine_rows"
-                    f" where source_table = '{table}'"
-                ).scalar_one()
-            assert landed == count_rows(own.warehouse, f"analytics_staging.stg_{source}__{plural}") + quarantined, table
+            assert counts["seen"] == landed + counts["duplicates"] + counts["rejected"] > 0, table
+            assert landed == count_staged(own, table) + count_quarantined(own, table), table
         before = read_checksums(own.warehouse)
-        assert own.run_pipeline("files", options, limit=5)["sync"]["changed"] == 0
+        repeated = own.wait(own.start("ingest", "/v1/syncs", {"source": "files", "options": hubspot})["id"])["result"]
+        assert (repeated["changed"], own.run_pipeline("files", salesforce, limit=5)["sync"]["changed"]) == (0, 0)
         assert read_checksums(own.warehouse) == before
     finally:
         own.close()
+
+
+def count_staged(house: House, table: str) -> int:
+    source, _, plural = table.partition("_")
+    return count_rows(house.warehouse, f"analytics_staging.stg_{source}__{plural}")
+
+
+def count_quarantined(house: House, table: str) -> int:
+    rows = f"(select distinct source_record_id from analytics.quarantine_rows where source_table = '{table}')"
+    return count_rows(house.warehouse, rows)
 
 
 def client_get(house: House, path: str, **parameters: str) -> dict[str, list[dict[str, str]]]:
