@@ -12,15 +12,18 @@ ENV PYTHONUNBUFFERED=1 \
 FROM python AS builder
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv --without-pip /opt/venv
+
+FROM python AS base-app
 COPY pyproject.toml docker/write_metadata.py /build/
 RUN python /build/write_metadata.py /build/pyproject.toml /app
 COPY docker/healthcheck.py /app/
 COPY services/__init__.py /app/services/
+COPY shared/ /app/shared/
 
 FROM builder AS build-ingest
 COPY requirements/ingest.txt /build/requirements.txt
 RUN pip --python /opt/venv/bin/python install --require-hashes --only-binary :all: -r /build/requirements.txt
-COPY shared/ /app/shared/
+COPY --from=base-app /app /app
 COPY services/ingest/ /app/services/ingest/
 COPY config/sources/ /app/config/sources/
 RUN python -m compileall -q /app && chmod -R u=rwX,go=rX /app
@@ -28,7 +31,7 @@ RUN python -m compileall -q /app && chmod -R u=rwX,go=rX /app
 FROM builder AS build-transform
 COPY requirements/transform.txt /build/requirements.txt
 RUN pip --python /opt/venv/bin/python install --require-hashes --only-binary :all: -r /build/requirements.txt
-COPY shared/ /app/shared/
+COPY --from=base-app /app /app
 COPY services/transform/ /app/services/transform/
 COPY config/scoring_weights.yml /app/config/
 COPY dbt_transform/ /app/dbt_transform/
@@ -37,7 +40,7 @@ RUN python -m compileall -q /app && chmod -R u=rwX,go=rX /app
 FROM builder AS build-scoring
 COPY requirements/scoring.txt /build/requirements.txt
 RUN pip --python /opt/venv/bin/python install --require-hashes --only-binary :all: -r /build/requirements.txt
-COPY shared/ /app/shared/
+COPY --from=base-app /app /app
 COPY services/scoring/ /app/services/scoring/
 RUN python -m compileall -q /app && chmod -R u=rwX,go=rX /app
 

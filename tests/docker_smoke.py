@@ -19,8 +19,9 @@ from types import FrameType
 from typing import Any, TypeVar
 
 import httpx
-from docker_stack import REPOSITORY, SERVICES, Stack, answers, find_gateway, free_port, wait_until
 from standardwebhooks import Webhook
+
+from tests.docker_stack import REPOSITORY, SERVICES, Stack, answers, find_gateway, free_port, wait_until
 
 ACCOUNTS, VISITS, LEADS = 60, 1500, 5
 PIPELINE = {
