@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from itertools import count
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -22,7 +21,7 @@ from services.scoring.adapters.upserts import (
     prepare_outbound,
     read_job_totals,
     read_stored_leads,
-    to_reject_row,
+    to_reject_rows,
     upsert_batch,
 )
 from services.scoring.domain.answer import ANSWER_SCHEMA
@@ -75,8 +74,7 @@ def rescore_account(
 
     An unchanged profile costs no model call; an unknown account is counted as `missing`. Raises as `score_accounts`.
     """
-    account_id = job.request.get("account_id")
-    if not isinstance(account_id, str) or not account_id:
+    if not isinstance(account_id := job.request.get("account_id"), str) or not account_id:
         raise InvalidRequest("account_id: the account to rescore, as analytics.dim_accounts names it.")
     request = ScoringRequest(scope=AccountScope(account_ids=[account_id]), force=bool(job.request.get("force", False)))
     return asyncio.run(_score(job, warehouse, model, settings, request))
@@ -94,8 +92,6 @@ async def _score(
             plan = await asyncio.to_thread(_read_plan, warehouse, rules, request)
             run = _Run(job, warehouse, model, settings, request, rules, (prompt, policy), plan)
             if plan.account_ids:
-                job.report("warm-up", 0, len(plan.account_ids), "accounts")
-                await _ask_patiently(model.warm_up, settings)
                 await run.score_all()
         except ModelUnavailable as failure:
             raise to_unreachable(model.address, failure) from failure
@@ -110,14 +106,15 @@ def _read_plan(warehouse: Warehouse, rules: Rules, request: ScoringRequest) -> S
 
 async def _ask_patiently(call: Callable[[], Awaitable[_Answer]], settings: ScoringSettings) -> _Answer:
     """Try a few times with growing pauses; the last failure goes on to the caller."""
-    for tries in count(1):
+    tries = 0
+    while True:
+        tries += 1
         try:
             return await call()
         except ModelUnavailable as failure:
             if tries >= settings.tries:
                 raise
             await asyncio.sleep(to_delay(settings.backoff_seconds, tries, failure.retry_after))
-    raise AssertionError("unreachable")
 
 
 @dataclass
@@ -147,9 +144,11 @@ class _Run:
 
     async def score_all(self) -> None:
         """Raises ModelUnavailable when the server stays away; everything answered until then is written first."""
+        ids = self.plan.account_ids
+        self.job.report("warm-up", 0, len(ids), "accounts")
+        await _ask_patiently(self.model.warm_up, self.settings)
         if not self.request.dry_run:
             await asyncio.to_thread(prepare_outbound, self.warehouse)
-        ids = self.plan.account_ids
         for start in range(0, len(ids), _READ_ACCOUNTS):
             chunk = ids[start : start + _READ_ACCOUNTS]
             profiles = await asyncio.to_thread(read_accounts, self.warehouse, chunk)
@@ -242,11 +241,7 @@ class _Run:
         if self.tally.would_change is not None:
             self._note_changes(leads)
             return
-        rejects = [
-            to_reject_row(outcome.profile.account_id, self.rules.job_id, refusal, now)
-            for outcome in batch
-            for refusal in outcome.refusals
-        ]
+        rejects = [row for outcome in batch for row in to_reject_rows(outcome, self.rules.job_id, now)]
         upsert_batch(self.warehouse, leads, rejects, force=self.request.force, before_commit=self.job.check)
 
     def _note_changes(self, leads: Sequence[dict[str, Any]]) -> None:

@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 Fault = Callable[[dict[str, Any]], "Reply"]
-PITCH = "{account_name} keeps its vehicles moving. We help fleet teams plan routes and service in one place."
+PITCH = "We help fleet teams plan routes and service. May we show {account_name} how it works?"
 
 
 @dataclass(frozen=True)
@@ -65,11 +65,9 @@ def account_of(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def answer_for(account: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    """An answer that passes every check: the strong fields are positive, and nothing is said about the rest."""
-    claims = [{"field": name, "polarity": "positive"} for name in account["strong"]]
-    claims += [{"field": name, "polarity": "negative"} for name in account["weak"]]
+    """An answer that passes every check: it claims what the question's signals say."""
     answer = {
-        "claims": claims[:3] or [{"field": "industry", "polarity": "neutral"}],
+        "claims": account["signals"] or [{"field": "industry", "polarity": "neutral"}],
         "lead_score": min(100, account["baseline_score"] + 4),
         "next_action": "call",
         "pitch": PITCH,

@@ -1,6 +1,7 @@
 """The pitch firewall, the answer's parser and the score: pure, so hypothesis may ask anything."""
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -78,6 +79,14 @@ def test_a_good_pitch_passes_and_is_filled_in() -> None:
         ("Your vans deserve better planning, and that is our job.", "pitch-contradicts-data"),
         ("We help Falkor Freight and your team to plan routes.", "company-name"),
         ("We help falkor gmbh and your team to plan routes.", "company-name"),
+        ("{account_name} is a leader in Europe and should plan its routes.", "unsupported-statement"),
+        ("{account_name} opens a demo to the world, and we help.", "unsupported-statement"),
+        ("{account_name} has every reason to plan its routes well.", "unsupported-statement"),
+        ("Teams in {employees} use our software to plan routes.", "misplaced-slot"),
+        ("With {region} it pays to know where each vehicle is.", "misplaced-slot"),
+        ("May we show {industry} how our software works today?", "misplaced-slot"),
+        ("We help you plan routes and service. We help you plan routes and service.", "repetition"),
+        ("We help your team to plan routes and", "unfinished"),
         ("We help your team to plan routes\nand service in one place.", "odd-character"),
         ("We help your team to plan r\u043eutes and service at last.", "odd-character"),
         ("We help your \u202eteam to plan routes and service at last.", "odd-character"),
@@ -114,6 +123,11 @@ def test_a_reason_never_repeats_what_the_model_wrote() -> None:
     assert not {"Falkor", "evil", "40", "ignore_me"} & set(reasons.replace(",", " ").split())
 
 
+def test_a_question_ends_with_its_mark() -> None:
+    text = render_pitch("We help. May we show {account_name} how it works.", profile())
+    assert text == "We help. May we show Nordlicht AG how it works?"
+
+
 def test_units_and_duplicates() -> None:
     assert render_pitch("{fleet_size} {vehicle_type} and {employees}", profile()) == "1,400 trucks and 1 employee"
     assert render_pitch("{fleet_size} vehicles, {employees} staff", profile()) == "1,400 vehicles, 1 staff"
@@ -129,12 +143,21 @@ def test_a_name_that_could_be_more_than_a_name_is_not_used(name: str) -> None:
 
 def test_the_template_passes_its_own_checks_for_every_account() -> None:
     template = POLICY.template
-    for text in (template.greeting, template.fallback, template.closing, *template.sentences.values()):
-        codes = {item.code for item in check_pitch(text, profile(), POLICY)} - {"pitch-length"}
-        assert codes == set(), text
+    for fit in (template.fallback, *template.fit.values()):
+        for engagement in ("", *template.engagement.values()):
+            whole = f"{template.greeting} {fit} {engagement} {template.closing}"
+            assert check_pitch(whole, profile(), POLICY) == [], whole
     assert template_pitch(profile(), POLICY).startswith("Hello Nordlicht AG team, keeping 1,400 vehicles on the road")
     bare = profile(industry=None, region=None, vehicle_type=None, employees=None, fleet_size=None)
     assert "we help fleet teams" in template_pitch(bare, POLICY)
+
+
+def test_a_visit_long_ago_is_no_strength_though_it_keeps_crumbs_of_points() -> None:
+    for days, can in ((10, True), (90, True), (91, False)):
+        recency = Factor("recency", "engagement", str(days), Decimal("0.02"), Decimal(12), "x")
+        account = replace(profile(days_since_last_visit=days), factors=(recency,))
+        assert can_claim(account, "days_since_last_visit", "positive") is can
+        assert ("lately" in template_pitch(account, POLICY)) is can
 
 
 def test_claims_must_agree_with_the_data() -> None:
@@ -178,7 +201,7 @@ def _answer(**changes: Any) -> str:
         (_answer(lead_score=float("nan")), "schema-violated"),
         (_answer(claims=[]), "schema-violated"),
         (_answer(claims=[{"field": "ssn", "polarity": "positive"}]), "schema-violated"),
-        (_answer(pitch="x" * 301), "schema-violated"),
+        (_answer(pitch="x" * 241), "schema-violated"),
         (_answer(extra=1), "schema-violated"),
         ('{"lead_score": 1, "lead_score": 2}', "not-json"),
         ("[" * 100_000, "not-json"),
@@ -225,17 +248,17 @@ def test_the_prompt_holds_no_free_text_and_no_name() -> None:
     assert "Nordlicht" not in json.dumps(messages)
     assert messages[-1]["content"].endswith("Refused: pitch: no link. Answer again with one JSON object.")
     assert messages[:-1] == build_messages(PROMPT, profile(), [])[:-1]
-    assert to_question(profile())["strong"][0] == "fleet_size"
+    assert to_question(profile())["signals"][0] == {"field": "fleet_size", "polarity": "positive"}
 
 
 def test_the_examples_of_the_prompt_pass_the_checks() -> None:
     for example in PROMPT.examples:
-        shown = {key: value for key, value in example.account.items() if key in FIELDS}
+        assert set(example.account) == set(to_question(profile()))
+        shown: Any = example.account["slots"]
         account = profile(**{name: shown.get(name) for name in FIELDS})
         assert check_pitch(example.answer.pitch, account, POLICY) == []
-        for claim in example.answer.claims:
-            side = "strong" if claim.polarity == "positive" else "weak"
-            assert claim.field in example.account[side]  # type: ignore[operator]
+        signals: Any = example.account["signals"]
+        assert all(claim.model_dump() in signals for claim in example.answer.claims)
 
 
 def test_a_broken_text_is_named_with_its_key(tmp_path: Any) -> None:

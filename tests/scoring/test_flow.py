@@ -57,7 +57,7 @@ def test_every_active_prospect_gets_one_scored_lead(
     lead = read_table(warehouse, "lead_scores")[0]
     assert lead["account_id"] == "hubspot:1"
     assert (lead["baseline_score"], lead["llm_score"], lead["lead_score"], lead["tier"]) == (31, 35, 35, "C")
-    assert lead["pitch"].startswith("Nordlicht 1 keeps its vehicles moving.")
+    assert lead["pitch"].endswith("May we show Nordlicht 1 how it works?")
     assert (lead["score_source"], lead["pitch_source"], lead["next_action"]) == ("llm", "llm", "call")
     assert json.loads(lead["claims"])[0] == {"field": "fleet_size", "polarity": "positive"}
     reasons = json.loads(lead["reasons"])

@@ -15,7 +15,7 @@ from services.scoring.adapters.outbound_tables import (
     read_table_names,
     score_rejects,
 )
-from services.scoring.domain.interview import Refusal
+from services.scoring.domain.interview import Interview, Refusal
 from services.scoring.domain.lead import to_changes, to_history_row
 from shared.warehouse import MergeCounts, Warehouse, merge_rows
 
@@ -91,8 +91,12 @@ def read_job_totals(warehouse: Warehouse, job_id: str) -> dict[str, int]:
     return {**{name: int(value) for name, value in row.items()}, "rejected_answers": int(refused)}
 
 
-def to_reject_row(account_id: str, job_id: str, refusal: Refusal, rejected_at: datetime) -> dict[str, Any]:
-    """Every column of `score_rejects`; the same job, account and attempt give the same key."""
+def to_reject_rows(outcome: Interview, job_id: str, rejected_at: datetime) -> list[dict[str, Any]]:
+    """A `score_rejects` row for each refused answer; the same job, account and attempt give the same key."""
+    return [_to_reject_row(outcome.profile.account_id, job_id, refusal, rejected_at) for refusal in outcome.refusals]
+
+
+def _to_reject_row(account_id: str, job_id: str, refusal: Refusal, rejected_at: datetime) -> dict[str, Any]:
     identity = "\x1f".join((account_id, job_id, str(refusal.attempt)))
     return {
         "reject_id": hashlib.md5(identity.encode(), usedforsecurity=False).hexdigest(),

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.scoring.domain.profile import FIELDS, Polarity
 
-MAX_PITCH_CHARS = 300
+MAX_PITCH_CHARS = 240
 MAX_CLAIMS = 3
 NextAction = Literal["book_demo", "call", "email", "nurture", "wait"]
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from services.scoring.domain.answer import Claim
 from services.scoring.domain.policy import PitchPolicy
-from services.scoring.domain.profile import PITCH_SLOTS, AccountProfile, can_claim
+from services.scoring.domain.profile import ACCOUNT_NAME_SLOT, PITCH_SLOTS, AccountProfile, can_claim
 from services.scoring.domain.render import SLOT, render_pitch, render_value
 
 
@@ -30,6 +30,11 @@ _MARKUP = re.compile(r"[<>]|&[a-z]+;|&#|\]\(|```|\*\*|^#", re.I)
 _CONTROL_TOKEN = re.compile(r"<\||\|>|\[/?INST\]|<<SYS>>|</?s>|\b(system|assistant|user)\s*:", re.I)
 _SENTENCE_END = re.compile(r"[.!?:]\s+|^\s*|[\"“(]\s*")
 _WORD = re.compile(r"[A-Za-z][A-Za-z'’-]*")
+_AFTER_NAME = re.compile(r"\{account_name\}(?:['’]s)?,?\s+([a-z'’-]+)")
+_REPEATED = re.compile(r"\b((?:[\w{}]+[\s,]+){4}[\w{}]+)\b.*\b\1\b")
+_SLOT_IN_PLACE = re.compile(
+    r"(?:(?P<before>[A-Za-z'’-]+|\{[a-z0-9_]+\}),?[ ])?\{(?P<name>[a-z0-9_]+)\}(?=(?:[ -](?P<after>[A-Za-z]+))?)"
+)
 _TYPOGRAPHIC = set("‘’“”–—…")
 
 
@@ -51,7 +56,7 @@ def check_pitch(template: str, profile: AccountProfile, policy: PitchPolicy) -> 
         *_check_form(SLOT.sub(" ", template)),
         *_check_words(SLOT.sub(" , ", template), profile, policy),
     ]
-    findings += _check_names(bare, policy)
+    findings += [*_check_names(bare, policy), *_check_sentences(template, policy)]
     length = len(template) if slots else len(render_pitch(template, profile))
     if not policy.min_chars <= length <= policy.max_chars:
         findings.append(Finding("pitch-length", f"pitch: {policy.min_chars} to {policy.max_chars} characters."))
@@ -105,6 +110,25 @@ def _check_words(text: str, profile: AccountProfile, policy: PitchPolicy) -> Ite
             yield Finding(
                 "pitch-contradicts-data", f"pitch: it names another {field} than the account's; use the slot."
             )
+
+
+def _check_sentences(template: str, policy: PitchPolicy) -> Iterator[Finding]:
+    """Whole sentences, each said once, that claim nothing about the account without a fact's slot."""
+    sentences = [part.strip().lower() for part in re.split(r"(?<=[.!?])\s+", template.strip()) if part.strip()]
+    if not template.rstrip().endswith((".", "!", "?")):
+        yield Finding("unfinished", "pitch: end with a whole sentence.")
+    if len(set(sentences)) < len(sentences) or _REPEATED.search(template.lower()):
+        yield Finding("repetition", "pitch: say everything once.")
+    for sentence in sentences:
+        has_fact = any(name != ACCOUNT_NAME_SLOT for name in SLOT.findall(sentence))
+        for word in _AFTER_NAME.findall(sentence):
+            if policy.account_words.get(word, True) and not (word in policy.account_words and has_fact):
+                yield Finding("unsupported-statement", "pitch: say nothing about {account_name} that no slot shows.")
+    for match in _SLOT_IN_PLACE.finditer(template):
+        before, name, after = match["before"] or "^", match["name"], (match["after"] or "").lower()
+        place = policy.slot_contexts.get(name)
+        if place and before.lower() not in place.after and after not in place.before:
+            yield Finding("misplaced-slot", f"pitch: {{{name}}} makes no sense where it stands.")
 
 
 def _check_names(text: str, policy: PitchPolicy) -> Iterator[Finding]:

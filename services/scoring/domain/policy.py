@@ -13,12 +13,23 @@ class _Frozen(BaseModel):
 
 
 class TemplatePitch(_Frozen):
-    """Sentences by the field that they speak about; slots as in the model's pitches."""
+    """Greeting, a sentence on fit (else `fallback`), one on engagement if there is any, closing.
+
+    Sentences go by the field that they speak about; slots as in the model's pitches.
+    """
 
     greeting: str
-    sentences: dict[str, str]
+    fit: dict[str, str]
     fallback: str
+    engagement: dict[str, str]
     closing: str
+
+
+class SlotContext(_Frozen):
+    """A slot is in its place after one of these words, or before one of those; `{slot}` stands for another slot."""
+
+    after: list[str]
+    before: list[str] = []
 
 
 class PitchPolicy(_Frozen):
@@ -33,6 +44,10 @@ class PitchPolicy(_Frozen):
     denials: dict[str, list[str]]
     # field -> value -> words that belong to that value; refused for an account with another value
     exclusive_words: dict[str, dict[str, list[str]]]
+    # words that may follow {account_name} -> whether they say something about it, which then needs a slot as evidence
+    account_words: dict[str, bool]
+    # slot -> where it makes sense; `^` after which is a sentence's start
+    slot_contexts: dict[str, SlotContext]
     known_names: list[str]
     company_suffixes: list[str]
     template: TemplatePitch
@@ -41,8 +56,10 @@ class PitchPolicy(_Frozen):
     def _names_fields(self) -> "PitchPolicy":
         for part, names in (
             ("denials", self.denials),
+            ("slot_contexts", self.slot_contexts),
             ("exclusive_words", self.exclusive_words),
-            ("template.sentences", self.template.sentences),
+            ("template.fit", self.template.fit),
+            ("template.engagement", self.template.engagement),
         ):
             unknown = sorted(set(names) - set(FIELDS) - {ACCOUNT_NAME_SLOT})
             if unknown:

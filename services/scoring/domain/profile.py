@@ -76,7 +76,8 @@ FIELDS: dict[str, Field] = {
 PITCH_SLOTS = (ACCOUNT_NAME_SLOT, *(name for name, item in FIELDS.items() if item.in_pitch))
 
 _FACTOR_FIELDS = {alias: name for name, item in FIELDS.items() for alias in (name, *item.factors)}
-_RECENT_DAYS, _STALE_DAYS = 30, 90  # only where the score has no factor that judges recency
+_STALE_DAYS = 90
+_RECENT_DAYS = 30  # only where the score has no factor that judges recency
 
 Value = str | int | Decimal
 
@@ -139,18 +140,23 @@ def can_claim(profile: AccountProfile, name: str, polarity: Polarity) -> bool:
     """Whether the data bears out that this field speaks for (or against) the account.
 
     The score's own factor decides where there is one: no points can't be a strength, half of the maximum or more can't
-    be a weakness. A missing or zero value is never a strength.
+    be a weakness. A missing or zero value is never a strength, nor a visit long ago.
     """
     if polarity == "neutral":
         return True
     value, factor = profile.values.get(name), profile.factor_of(name)
-    if polarity == "positive" and (value is None or (FIELDS[name].kind in ("count", "money") and value == 0)):
+    if polarity == "positive" and (value is None or _is_weak(FIELDS[name].kind, value)):
         return False
     if factor is not None and factor.max_points > 0:
         return factor.points > 0 if polarity == "positive" else factor.points * 2 < factor.max_points
     if isinstance(value, int) and FIELDS[name].kind == "days":
-        return value <= _STALE_DAYS if polarity == "positive" else value > _RECENT_DAYS
+        return polarity == "positive" or value > _RECENT_DAYS
     return polarity == "positive" or not value
+
+
+def _is_weak(kind: Kind, value: Value) -> bool:
+    """Never a strength: nothing counted, or days long past (a decaying factor keeps crumbs of points for ever)."""
+    return value == 0 if kind in ("count", "money") else isinstance(value, int) and value > _STALE_DAYS
 
 
 def strengths(profile: AccountProfile) -> list[str]:

@@ -6,10 +6,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from services.scoring.domain.answer import LeadAnswer
-from services.scoring.domain.profile import AccountProfile, strengths, weaknesses
+from services.scoring.domain.profile import FIELDS, AccountProfile, strengths, weaknesses
 
 Message = dict[str, str]
-_MAX_NAMED = 3
+_MAX_STRENGTHS, _MAX_WEAKNESSES = 2, 1
 
 
 class PromptExample(BaseModel):
@@ -31,13 +31,19 @@ class Prompt(BaseModel):
 
 
 def to_question(profile: AccountProfile) -> dict[str, Any]:
-    """What the model is told about the account: fields that have a value, and which of them are strong or weak."""
-    values = {name: value if isinstance(value, str) else int(value) for name, value in profile.values.items()}
+    """What the model is told: what a pitch may name, what the account did, and what speaks for and against it.
+
+    Fields without a value, or with zero, are left out: what isn't there can't be named.
+    """
+    values = {name: value if isinstance(value, str) else int(value) for name, value in profile.values.items() if value}
     return {
-        **values,
-        "strong": strengths(profile)[:_MAX_NAMED],
-        "weak": weaknesses(profile)[:_MAX_NAMED],
+        "slots": {name: value for name, value in values.items() if FIELDS[name].in_pitch},
+        "activity": {name: value for name, value in values.items() if not FIELDS[name].in_pitch},
         "baseline_score": profile.baseline_score,
+        "signals": [
+            *({"field": name, "polarity": "positive"} for name in strengths(profile)[:_MAX_STRENGTHS]),
+            *({"field": name, "polarity": "negative"} for name in weaknesses(profile)[:_MAX_WEAKNESSES]),
+        ],
     }
 
 

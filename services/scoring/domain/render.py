@@ -2,11 +2,13 @@
 
 import re
 import unicodedata
+from collections.abc import Mapping
 
 from services.scoring.domain.policy import PitchPolicy
 from services.scoring.domain.profile import ACCOUNT_NAME_SLOT, FIELDS, AccountProfile, strengths
 
 SLOT = re.compile(r"\{([a-z0-9_]+)\}")
+_QUESTION = re.compile(r"((?:^|[.!?]\s+)(?:may|can|could|shall|would) (?:we|you)\b[^.!?]*)\.", re.IGNORECASE)
 _MAX_NAME_CHARS = 80
 _NAMELESS = "your company"
 _UNIT_FOLLOWS = {
@@ -48,7 +50,9 @@ def render_value(profile: AccountProfile, name: str) -> str | None:
 
 
 def render_pitch(template: str, profile: AccountProfile) -> str:
-    """The sentence as a person reads it. One pass: a name that holds a slot of its own stays as it is.
+    """The sentence as a person reads it, questions with their mark.
+
+    One pass: a name that holds a slot of its own stays as it is.
 
     Raises:
         KeyError: a slot without a value; `checks.check_pitch` refuses those before.
@@ -65,18 +69,18 @@ def render_pitch(template: str, profile: AccountProfile) -> str:
             text = text.removesuffix(" vehicles").removesuffix(" vehicle")
         return text
 
-    return " ".join(SLOT.sub(fill, template).split())
+    return " ".join(SLOT.sub(fill, _QUESTION.sub(r"\1?", template)).split())
 
 
 def template_pitch(profile: AccountProfile, policy: PitchPolicy) -> str:
     """A pitch from the account's strongest factors, with nothing of the model in it. Same account, same words."""
-    sentences = policy.template.sentences
-    fit, engagement = _strongest(profile, "fit"), _strongest(profile, "engagement")
-    chosen = [sentences[name] for names in (fit, engagement) for name in [n for n in names if n in sentences][:1]]
-    parts = [policy.template.greeting, *(chosen or [policy.template.fallback]), policy.template.closing]
-    return render_pitch(" ".join(parts), profile)
+    template = policy.template
+    fit = _strongest(profile, "fit", template.fit) or template.fallback
+    engagement = _strongest(profile, "engagement", template.engagement)
+    return render_pitch(" ".join((template.greeting, fit, engagement, template.closing)), profile)
 
 
-def _strongest(profile: AccountProfile, component: str) -> list[str]:
+def _strongest(profile: AccountProfile, component: str, sentences: Mapping[str, str]) -> str:
+    """The sentence on the strongest field of a component that has one, else nothing."""
     names = {factor.field for factor in profile.factors if factor.component == component}
-    return [name for name in strengths(profile) if name in names]
+    return next((sentences[name] for name in strengths(profile) if name in names and name in sentences), "")
