@@ -91,8 +91,7 @@ def run_dbt_build(
         outcome.exit_code = process.wait()
     outcome.tail = "\n".join(tail)
     outcome.results = _read_results(build.run_dir)
-    if outcome.exit_code == 0:
-        _keep_parsed_project(build)
+    _keep_parsed_project(build)
     return outcome
 
 

@@ -1,0 +1,132 @@
+"""Pure parts: what dbt prints, what went wrong, and the weights file."""
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from services.transform.domain.build_errors import explain_failed_node, explain_stopped_dbt
+from services.transform.domain.run_results import NodeResult, parse_log_line, parse_run_results
+from services.transform.domain.scoring_weights import ScoringWeights
+from tests.transform.builds import REPOSITORY
+
+
+def _weights() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((REPOSITORY / "config" / "scoring_weights.yml").read_text())
+    return loaded
+
+
+def _failed(message: str, kind: str = "model") -> NodeResult:
+    return NodeResult(node="dim_accounts", kind=kind, status="failed", seconds=1, message=message)
+
+
+def test_log_lines_tell_progress_and_errors() -> None:
+    def line(name: str, data: dict[str, Any]) -> str:
+        return json.dumps({"info": {"name": name, "invocation_id": "i"}, "data": data})
+
+    total = parse_log_line(line("ConcurrencyLine", {"node_count": 3}))
+    assert total is not None and total.total_nodes == 3
+    for status, finished in {"started": None, "success": "model.x", "fail": "model.x", "skipped": "model.x"}.items():
+        event = parse_log_line(line("Any", {"node_info": {"unique_id": "model.x", "node_status": status}}))
+        assert event is not None and event.finished_node == finished
+    error = parse_log_line(line("MainEncounteredError", {"exc": "Compilation Error"}))
+    assert error is not None and error.error == "Compilation Error"
+    assert parse_log_line("Traceback (most recent call last):") is None
+    assert parse_log_line('{"some": "json"}') is None
+
+
+def test_run_results_keep_rows_and_failures() -> None:
+    document = {
+        "results": [
+            {
+                "unique_id": "model.fleet_gtm.dim_accounts",
+                "status": "success",
+                "execution_time": 0.5,
+                "adapter_response": {"rows_affected": 4},
+                "failures": None,
+                "message": "SUCCESS 4",
+            },
+            {
+                "unique_id": "test.fleet_gtm.unique_dim_accounts_account_id.abc123",
+                "status": "fail",
+                "execution_time": 0.1,
+                "adapter_response": {"rows_affected": -1},
+                "failures": 2,
+                "message": "Got 2 results",
+                "compiled_code": "select 1",
+            },
+        ]
+    }
+    model, test = parse_run_results(document)
+    assert (model.node, model.status, model.rows_affected) == ("dim_accounts", "passed", 4)
+    assert (test.node, test.status, test.failures) == ("unique_dim_accounts_account_id", "failed", 2)
+    assert test.rows_affected is None
+
+
+@pytest.mark.parametrize(
+    ("message", "code", "names"),
+    [
+        (
+            "Database Error 002003 (42S02): SQL compilation error: Object 'GTM.RAW.HUBSPOT_DEALS' does not exist or "
+            "not authorized.",
+            "warehouse-object-missing",
+            "SNOWFLAKE_ROLE",
+        ),
+        ("000904 (42000): SQL compilation error: invalid identifier 'FLEET_SIZE'", "dbt-column-mismatch", "FLEET_SIZE"),
+        ("IO Error: Could not set lock on file", "warehouse-busy", "starts over"),
+        ("Compilation Error in model dim_accounts: 'nothing' is undefined", "dbt-compile-failed", "'nothing'"),
+        ("Out of Range Error: Overflow", "dbt-model-failed", "dim_accounts"),
+    ],
+)
+def test_failed_models_name_their_mend(message: str, code: str, names: str) -> None:
+    error = explain_failed_node([_failed(message)], [])
+    assert error.code == code
+    assert names in error.detail
+    assert error.is_transient == (code == "warehouse-busy")
+
+
+def test_values_of_the_data_stay_out_of_errors() -> None:
+    error = explain_failed_node([_failed("Conversion Error: Could not convert string 'ann@x.org' to INT32")], [])
+    assert "ann@x.org" not in str(error.to_problem())
+
+
+def test_dbt_that_never_ran_a_node() -> None:
+    assert explain_stopped_dbt(2, "Compilation Error\n  depends on a node named 'x'", "").code == "dbt-compile-failed"
+    killed = explain_stopped_dbt(-9, "", "")
+    assert killed.code == "dbt-killed" and killed.is_transient
+
+
+def test_weights_become_half_open_bands_and_a_fallback() -> None:
+    rows = [row for row in ScoringWeights.model_validate(_weights()).to_rows() if row["factor"] == "engaged_contacts"]
+    assert [(row["from_value"], row["to_value"], row["is_fallback"]) for row in rows] == [
+        ("0", "1", False),
+        ("1", "2", False),
+        ("2", "4", False),
+        ("4", None, False),
+        (None, None, True),
+    ]
+    assert {row["max_points"] for row in rows} == {"7"}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "complaint"),
+    [
+        (("fit", "industry", "words", "bananas"), 3, "bananas"),
+        (("fit", "fleet_size", "bands"), [{"from": 5, "points": 1}, {"from": 5, "points": 2}], "ascend"),
+        (("engagement", "recency", "half_life_days"), 0, "greater than 0"),
+        (("fit", "region", "explanation"), "In {place}", "only slot"),
+        (("engagement", "visits", "unknown", "points"), 51, "less than or equal to 50"),
+        (("fit", "shoe_size"), {}, "shoe_size"),
+    ],
+)
+def test_weights_refuse_what_sql_could_not_use(path: tuple[str, ...], value: Any, complaint: str) -> None:
+    weights = _weights()
+    *parents, last = path
+    part = weights
+    for name in parents:
+        part = part[name]
+    part[last] = value
+    with pytest.raises(ValidationError, match=complaint):
+        ScoringWeights.model_validate(weights)

@@ -1,0 +1,107 @@
+"""One build as a job sees it: progress, result, and each way to fail."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from services.transform.flow import build_marts
+from services.transform.settings import TransformSettings
+from shared.errors import InvalidRequest, TerminalError
+from tests.transform.builds import REPOSITORY, BuiltTwice, House, RecordingJob, copy_of
+
+
+def test_progress_counts_every_node_up_to_the_total(built: BuiltTwice) -> None:
+    assert built.job.reported[0] == ("build", 0, None, "nodes")
+    done = [done for _, done, _, _ in built.job.reported]
+    total = built.job.reported[-1][2]
+    assert done == list(range(len(done)))
+    assert total == done[-1] == built.first["nodes"]["passed"] == len(built.first["node_results"])
+
+
+def test_result_says_what_each_node_did(built: BuiltTwice) -> None:
+    nodes = {result["node"]: result for result in built.first["node_results"]}
+    assert built.first["nodes"] == {"passed": len(nodes), "failed": 0, "skipped": 0}
+    assert nodes["dim_accounts"]["kind"] == "model"
+    assert nodes["not_negative_fct_opportunities_amount_usd"]["kind"] == "test"
+    assert all(result["status"] == "passed" and result["seconds"] >= 0 for result in nodes.values())
+    assert built.first["quarantined"] == {
+        "hubspot_companies": 3,
+        "hubspot_contacts": 1,
+        "hubspot_deals": 1,
+        "hubspot_web_visits": 2,
+        "salesforce_accounts": 1,
+        "salesforce_opportunities": 2,
+        "salesforce_opportunity_history": 1,
+    }
+
+
+def test_project_folder_stays_as_it_was(built: BuiltTwice) -> None:
+    written = {path.name for path in (REPOSITORY / "dbt_transform").iterdir()}
+    assert written.isdisjoint({"target", "logs", "dbt_packages", ".user.yml"})
+
+
+def test_nothing_landed_is_said_before_dbt_starts(tmp_path: Path) -> None:
+    with pytest.raises(TerminalError, match="Start a sync first") as caught:
+        House(tmp_path / "bare").build(RecordingJob("bare"))
+    assert caught.value.code == "nothing-landed"
+
+
+def test_select_takes_nodes_and_no_options(built: BuiltTwice) -> None:
+    with pytest.raises(InvalidRequest, match="'--vars' is an option"):
+        built.house.build(RecordingJob("option", {"select": "dim_accounts --vars x"}))
+
+
+def test_unreadable_weights_name_the_field(built: BuiltTwice, tmp_path: Path) -> None:
+    path = tmp_path / "weights.yml"
+    text = (REPOSITORY / "config" / "scoring_weights.yml").read_text()
+    path.write_text(text.replace("      retail: 5\n", ""))
+    settings = built.house.settings.model_copy(update={"scoring_weights_path": path})
+    with pytest.raises(TerminalError, match=r"fit\.industry\.words: .*retail") as caught:
+        _build(built.house, settings)
+    assert caught.value.code == "scoring-weights-invalid"
+
+
+@pytest.fixture(scope="module")
+def broken(built: BuiltTwice, tmp_path_factory: pytest.TempPathFactory) -> House:
+    """A copy of the warehouse beside a project with a failing test, a wrong column and a broken contract."""
+    folder = tmp_path_factory.mktemp("broken")
+    house = copy_of(built.house, folder / "var")
+    house.project_dir = folder / "dbt_transform"
+    shutil.copytree(REPOSITORY / "dbt_transform", house.project_dir)
+    marts = house.project_dir / "models" / "marts"
+    _replace(marts / "fct_touchpoints.sql", "    channel,", "    chanel,")
+    _replace(marts / "fct_account_score_factors.sql", "    points,", "    cast(points as integer) as points,")
+    (house.project_dir / "tests" / "singular" / "assert_no_gmail.sql").write_text(
+        "select contact_id, email, 7 as rows_seen from {{ ref('stg_hubspot__contacts') }} where email like '%gmail%'"
+    )
+    return house
+
+
+def test_failing_test_names_test_rows_and_no_personal_data(broken: House) -> None:
+    with pytest.raises(TerminalError, match="assert_no_gmail failed on 1 row, such as: contact_id=13") as caught:
+        broken.build(RecordingJob("failing", {"select": "assert_no_gmail"}))
+    problem = caught.value.to_problem()
+    assert problem["code"] == "dbt-test-failed"
+    assert problem["rows"] == [{"contact_id": "13", "rows_seen": 7}]
+    assert "gmail.com" not in str(problem)
+
+
+def test_wrong_column_and_broken_contract_are_column_mismatches(broken: House) -> None:
+    with pytest.raises(TerminalError, match="columns don't match: ") as caught:
+        broken.build(RecordingJob("columns", {"select": "fct_touchpoints fct_account_score_factors"}))
+    problem = caught.value.to_problem()
+    assert problem["code"] == "dbt-column-mismatch"
+    assert problem["columns"] in (["points (data type mismatch)"], ["chanel (missing)"])
+    assert {node["node"] for node in problem["failed_nodes"]} == {"fct_touchpoints", "fct_account_score_factors"}
+    assert problem["nodes"]["skipped"] > 0
+
+
+def _build(house: House, settings: TransformSettings) -> None:
+    build_marts(RecordingJob("weights"), house.warehouse, settings)
+
+
+def _replace(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
