@@ -38,6 +38,8 @@ def test_a_build_whose_worker_is_killed_builds_the_same(house: House) -> None:
 
 
 def test_a_scoring_whose_worker_is_killed_scores_each_account_once(house: House, ollama: FakeOllama) -> None:
+    house.run_pipeline("mock", MARKET, limit=1)
+    ollama.chats.clear()
     half_way, go_on = threading.Event(), threading.Event()
 
     def hold_the_fifteenth(_request: object) -> None:
