@@ -58,7 +58,7 @@ def test_a_scoring_whose_worker_is_killed_scores_each_account_once(house: House,
     assert done["attempts"] == 2
     rows = count_rows(house.warehouse, "reverse_etl_outbound.lead_scores", f"job_id = '{job['id']}'")
     history = count_rows(house.warehouse, "reverse_etl_outbound.lead_score_history")
-    assert (rows, history - already) == (20, 20)
+    assert (rows, history - already) == (20, 19), "the one that had its lead before got the same again: no change"
     assert len(ollama.chats) < 40, "what was written before the kill is not asked again"
 
 
