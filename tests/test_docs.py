@@ -1,4 +1,4 @@
-"""The docs say what the code does: every setting, problem, path and function that they name exists, and none is missing."""
+"""The docs say what the code does: each setting, problem, path and function they name exists, and none is missing."""
 
 import importlib
 import pkgutil
