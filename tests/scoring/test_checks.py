@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from services.scoring.adapters.texts import read_policy, read_prompt
 from services.scoring.domain.answer import ANSWER_SCHEMA, AnswerRefused, LeadAnswer, parse_answer
 from services.scoring.domain.checks import check_claims, check_pitch
+from services.scoring.domain.lead import to_next_action
 from services.scoring.domain.profile import FIELDS, AccountProfile, Factor, can_claim, parse_values
 from services.scoring.domain.prompt import build_messages, to_question
 from services.scoring.domain.render import render_pitch, template_pitch, to_display_name
@@ -233,6 +234,14 @@ def test_the_score_stays_within_the_bound_and_0_to_100(baseline: int, llm: int |
         assert score == baseline
     elif abs(llm - baseline) <= bound:
         assert score == llm
+
+
+@pytest.mark.parametrize(
+    ("tier", "proposed", "action"),
+    [("D", "book_demo", "wait"), ("D", "nurture", "nurture"), ("A", "wait", "call"), ("B", None, "email")],
+)
+def test_the_tier_bounds_the_next_action(tier: str, proposed: str | None, action: str) -> None:
+    assert to_next_action(tier, proposed) == action
 
 
 def test_tiers_and_seeds() -> None:

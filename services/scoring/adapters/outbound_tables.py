@@ -36,7 +36,7 @@ lead_scores = sa.Table(
     _text("reasons", "JSON list, strongest first: factor, component, points (signed), max_points, value, explanation"),
     _text("claims", "JSON list of the model's claims that the data bears out: field, polarity"),
     _text("pitch", "text for the account, facts filled in by code"),
-    _text("next_action", "book_demo, call, email, nurture or wait; the tier decides where the model gave none"),
+    _text("next_action", "book_demo, call, email, nurture or wait; the model chooses among what the tier allows"),
     _text("score_source", "llm or baseline"),
     _text("pitch_source", "llm or template"),
     _text("profile_hash", "analytics.dim_accounts.profile_hash that was scored"),

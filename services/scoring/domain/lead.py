@@ -22,7 +22,13 @@ _MATERIAL = (
     "pitch_source",
     "account_name",
 )
-_ACTION_OF_TIER = {"A": "call", "B": "email", "C": "nurture", "D": "wait"}
+# The model chooses among what its tier allows; the first is taken where it chose something else, or nothing.
+_ACTIONS_OF_TIER: dict[str, tuple[str, ...]] = {
+    "A": ("call", "book_demo", "email"),
+    "B": ("email", "book_demo", "call"),
+    "C": ("nurture", "email", "call"),
+    "D": ("wait", "nurture", "email"),
+}
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,7 @@ def to_lead_row(outcome: Interview, rules: Rules, scored_at: datetime) -> dict[s
         "reasons": _dump(top_reasons(profile.factors, profile.baseline_score, score)),
         "claims": _dump(outcome.supported_claims),
         "pitch": outcome.pitch,
-        "next_action": answer.next_action if answer else _ACTION_OF_TIER[tier],
+        "next_action": to_next_action(tier, answer.next_action if answer else None),
         "score_source": "llm" if answer else "baseline",
         "pitch_source": "llm" if outcome.has_own_pitch else "template",
         "profile_hash": profile.profile_hash,
@@ -100,6 +106,12 @@ def to_lead_row(outcome: Interview, rules: Rules, scored_at: datetime) -> dict[s
         "attempts": outcome.attempts,
         "scored_at": scored_at,
     }
+
+
+def to_next_action(tier: str, proposed: str | None) -> str:
+    """What to do next: no demo is booked with a cold account, and no hot one waits, whatever the model says."""
+    allowed = _ACTIONS_OF_TIER[tier]
+    return proposed if proposed in allowed else allowed[0]
 
 
 def to_changes(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> dict[str, list[Any]]:
