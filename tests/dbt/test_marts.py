@@ -107,7 +107,7 @@ def test_every_table_carries_the_audit_columns(built: BuiltTwice) -> None:
         "select table_schema, table_name from information_schema.tables"
         " where table_schema like 'analytics%' and table_type = 'BASE TABLE'"
     )
-    assert len(tables) >= 16
+    assert len(tables) >= 24
     for schema, table in tables:
         columns = built.house.rows(
             f"select column_name from information_schema.columns where table_schema = '{schema}'"

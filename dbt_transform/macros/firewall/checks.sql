@@ -1,7 +1,8 @@
 {#
     The data firewall. A base model names the type of each column that the marts compute with; the columns are typed
     once, as `<column>_typed`, and every failed check adds `<raw column>:<reason code>;` to `failed_checks`.
-    Staging keeps the rows whose list is empty, quarantine_rows the others.
+    Staging keeps the rows whose list is empty, quarantine_rows the others. Base models are tables, since every date
+    would else be read again by each of the views, marts and tests behind them.
 
     The rule: text that is present in a typed column must be readable as its type. Null is fine in every optional column,
     a broken email or domain becomes null, and a reference to a record that was never exported stays: real exports

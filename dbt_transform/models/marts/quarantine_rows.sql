@@ -13,7 +13,7 @@ with failed_rows as (
         source_record_id,
         load_id,
         loaded_at,
-        raw_row,
+        failed_row as raw_row,
         failed_checks
     from {{ ref("base_" ~ table) }}
     where failed_checks <> ''

@@ -1,3 +1,4 @@
+{{ config(materialized="table") }}
 {%- set columns = [
     "id", "name", "domain", "industry", "city", "state", "country", "numberofemployees", "annualrevenue",
     "lifecyclestage", "fleet_size", "vehicle_type", "salesforce_account_id", "createdate", "hs_lastmodifieddate",
@@ -40,8 +41,9 @@ select
     {{ to_vehicle_type("vehicle_type") }} as vehicle_type,
     salesforce_account_id,
     createdate_typed as created_at,
-    raw_row,
     {{ failed_checks("id", types, [
         ("annualrevenue_typed < 0", "annualrevenue", "negative_amount"),
-    ]) }}
+    ]) }},
+    case when failed_checks <> '' then raw_row end as failed_row,
+    {{ audit_columns() }}
 from typed

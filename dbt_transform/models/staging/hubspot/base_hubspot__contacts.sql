@@ -1,3 +1,4 @@
+{{ config(materialized="table") }}
 {%- set columns = [
     "id", "email", "firstname", "lastname", "jobtitle", "phone", "company_id", "company", "lifecyclestage",
     "hs_merged_object_ids", "createdate", "lastmodifieddate",
@@ -35,6 +36,7 @@ select
     {{ to_lifecycle_stage("lifecyclestage") }} as lifecycle_stage,
     hs_merged_object_ids as merged_contact_ids,
     createdate_typed as created_at,
-    raw_row,
-    {{ failed_checks("id", types) }}
+    {{ failed_checks("id", types) }},
+    case when failed_checks <> '' then raw_row end as failed_row,
+    {{ audit_columns() }}
 from typed

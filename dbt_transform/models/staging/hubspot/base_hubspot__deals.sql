@@ -1,3 +1,4 @@
+{{ config(materialized="table") }}
 {%- set columns = [
     "id", "dealname", "amount", "deal_currency_code", "pipeline", "dealstage", "hs_is_closed", "hs_is_closed_won",
     "company_id", "owner_id", "closedate", "createdate", "hs_lastmodifieddate",
@@ -44,9 +45,10 @@ select
     owner_id,
     closedate_typed as close_at,
     createdate_typed as created_at,
-    raw_row,
     {{ failed_checks("id", types, [
         ("amount_typed < 0", "amount", "negative_amount"),
         ("amount is not null and usd_rate is null", "deal_currency_code", "unknown_currency"),
-    ]) }}
+    ]) }},
+    case when failed_checks <> '' then raw_row end as failed_row,
+    {{ audit_columns() }}
 from typed

@@ -1,3 +1,4 @@
+{{ config(materialized="table") }}
 {%- set columns = [
     "id", "contact_id", "visitor_id", "occurred_at", "page_url", "page_title", "referrer", "utm_source", "utm_medium",
     "utm_campaign",
@@ -33,8 +34,9 @@ select
     {{ to_channel("utm_source", "utm_medium", "referrer") }} as channel,
     utm_campaign as campaign,
     {{ is_high_intent("page_url") }} as is_high_intent,
-    raw_row,
     {{ failed_checks("id", types, [
         ("occurred_at is null", "occurred_at", "missing_value"),
-    ]) }}
+    ]) }},
+    case when failed_checks <> '' then raw_row end as failed_row,
+    {{ audit_columns() }}
 from typed

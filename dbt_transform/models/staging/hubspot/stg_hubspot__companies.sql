@@ -1,3 +1,3 @@
-select * exclude (raw_row, failed_checks)
+select * exclude (failed_checks, failed_row)
 from {{ ref("base_hubspot__companies") }}
 where failed_checks = ''

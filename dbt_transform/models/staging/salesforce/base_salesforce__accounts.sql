@@ -1,3 +1,4 @@
+{{ config(materialized="table") }}
 {%- set columns = [
     "id", "name", "website", "industry", "type", "billing_city", "billing_state", "billing_country",
     "number_of_employees", "annual_revenue", "fleet_size", "vehicle_type", "hubspot_company_id", "master_record_id",
@@ -43,8 +44,9 @@ select
     master_record_id,
     owner_id,
     created_date_typed as created_at,
-    raw_row,
     {{ failed_checks("id", types, [
         ("annual_revenue_typed < 0", "annual_revenue", "negative_amount"),
-    ]) }}
+    ]) }},
+    case when failed_checks <> '' then raw_row end as failed_row,
+    {{ audit_columns() }}
 from typed

@@ -1,3 +1,4 @@
+{{ config(materialized="table") }}
 {%- set columns = [
     "id", "account_id", "email", "first_name", "last_name", "title", "phone", "lead_source", "master_record_id",
     "created_date", "system_modstamp",
@@ -34,6 +35,7 @@ select
     lead_source,
     master_record_id,
     created_date_typed as created_at,
-    raw_row,
-    {{ failed_checks("id", types) }}
+    {{ failed_checks("id", types) }},
+    case when failed_checks <> '' then raw_row end as failed_row,
+    {{ audit_columns() }}
 from typed

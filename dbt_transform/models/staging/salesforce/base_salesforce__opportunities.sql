@@ -1,3 +1,4 @@
+{{ config(materialized="table") }}
 {%- set columns = [
     "id", "account_id", "name", "amount", "currency_iso_code", "stage_name", "type", "lead_source", "probability",
     "is_closed", "is_won", "close_date", "created_date", "system_modstamp",
@@ -43,9 +44,10 @@ select
     coalesce(is_won_typed, lower(stage_name) = 'closed won', false) as is_won,
     close_date_typed as close_at,
     created_date_typed as created_at,
-    raw_row,
     {{ failed_checks("id", types, [
         ("amount_typed < 0", "amount", "negative_amount"),
         ("amount is not null and usd_rate is null", "currency_iso_code", "unknown_currency"),
-    ]) }}
+    ]) }},
+    case when failed_checks <> '' then raw_row end as failed_row,
+    {{ audit_columns() }}
 from typed

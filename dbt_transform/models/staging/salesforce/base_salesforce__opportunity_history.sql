@@ -1,3 +1,4 @@
+{{ config(materialized="table") }}
 {%- set columns = ["id", "opportunity_id", "stage_name", "amount", "probability", "close_date", "created_date"] -%}
 {%- set types = {
     "amount": "amount",
@@ -30,8 +31,9 @@ select
     probability_typed as probability_percent,
     close_date_typed as close_at,
     created_date_typed as changed_at,
-    raw_row,
     {{ failed_checks("id", types, [
         ("amount_typed < 0", "amount", "negative_amount"),
-    ]) }}
+    ]) }},
+    case when failed_checks <> '' then raw_row end as failed_row,
+    {{ audit_columns() }}
 from typed
