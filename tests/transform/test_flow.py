@@ -1,6 +1,5 @@
 """One build as a job sees it: progress, result, and each way to fail."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -8,7 +7,7 @@ import pytest
 from services.transform.flow import build_marts
 from services.transform.settings import TransformSettings
 from shared.errors import InvalidRequest, TerminalError
-from tests.transform.builds import REPOSITORY, BuiltTwice, House, RecordingJob, copy_of
+from tests.transform.builds import REPOSITORY, BuiltTwice, House, RecordingJob
 
 
 def test_progress_counts_every_node_up_to_the_total(built: BuiltTwice) -> None:
@@ -62,22 +61,6 @@ def test_unreadable_weights_name_the_field(built: BuiltTwice, tmp_path: Path) ->
     assert caught.value.code == "scoring-weights-invalid"
 
 
-@pytest.fixture(scope="module")
-def broken(built: BuiltTwice, tmp_path_factory: pytest.TempPathFactory) -> House:
-    """A copy of the warehouse beside a project with a failing test, a wrong column and a broken contract."""
-    folder = tmp_path_factory.mktemp("broken")
-    house = copy_of(built.house, folder / "var")
-    house.project_dir = folder / "dbt_transform"
-    shutil.copytree(REPOSITORY / "dbt_transform", house.project_dir)
-    marts = house.project_dir / "models" / "marts"
-    _replace(marts / "fct_touchpoints.sql", "    channel,", "    chanel,")
-    _replace(marts / "fct_account_score_factors.sql", "    points,", "    cast(points as integer) as points,")
-    (house.project_dir / "tests" / "singular" / "assert_no_gmail.sql").write_text(
-        "select contact_id, email, 7 as rows_seen from {{ ref('stg_hubspot__contacts') }} where email like '%gmail%'"
-    )
-    return house
-
-
 def test_failing_test_names_test_rows_and_no_personal_data(broken: House) -> None:
     with pytest.raises(TerminalError, match="assert_no_gmail failed on 1 row, such as: contact_id=13") as caught:
         broken.build(RecordingJob("failing", {"select": "assert_no_gmail"}))
@@ -99,9 +82,3 @@ def test_wrong_column_and_broken_contract_are_column_mismatches(broken: House) -
 
 def _build(house: House, settings: TransformSettings) -> None:
     build_marts(RecordingJob("weights"), house.warehouse, settings)
-
-
-def _replace(path: Path, old: str, new: str) -> None:
-    text = path.read_text()
-    assert text.count(old) == 1
-    path.write_text(text.replace(old, new))
