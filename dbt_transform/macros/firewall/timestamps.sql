@@ -14,7 +14,7 @@
     case
         when {{ column }} is null then null
         when {{ matches(column, plain) }}
-            then try_cast(replace(replace({{ column }}, 'T', ' '), 'Z', '') as timestamp)
+            then try_cast(replace(replace({{ column }}, 'T', ' '), 'Z', '') as datetime)
         when {{ matches(column, day ~ clock) }} then {{ timestamp_of_notation(column) }}
         when {{ matches(column, "[0-9]{9,10}([.]0+)?") }} then {{ timestamp_of_epoch(whole, 1) }}
         when {{ matches(column, "[0-9]{12,13}([.]0+)?") }} then {{ timestamp_of_epoch(whole, 1000) }}
@@ -44,7 +44,7 @@
     {%- set sign = "case when " ~ zone ~ " like '-%' then 1 else -1 end" -%}
     {%- set hours = "coalesce(try_cast(substr(" ~ zone ~ ", 2, 2) as integer), 0)" -%}
     {%- set minutes = "coalesce(try_cast(right(" ~ zone ~ ", 2) as integer), 0)" -%}
-    {{ dbt.dateadd("minute", "(" ~ sign ~ ") * (" ~ hours ~ " * 60 + " ~ minutes ~ ")", "try_cast(" ~ text.sql ~ " as timestamp)") }}
+    {{ dbt.dateadd("minute", "(" ~ sign ~ ") * (" ~ hours ~ " * 60 + " ~ minutes ~ ")", "try_cast(" ~ text.sql ~ " as datetime)") }}
 {%- endmacro %}
 
 

@@ -5,4 +5,4 @@ select
 from {{ ref("dim_accounts") }} as accounts
 left join {{ ref("fct_account_score_factors") }} as factors on accounts.account_id = factors.account_id
 group by accounts.account_id
-having count(factors.factor) <> (select count(distinct factor) from {{ ref("int_scoring_weights") }})
+having count(factors.factor) <> (select count(distinct weights.factor) from {{ ref("int_scoring_weights") }} as weights)

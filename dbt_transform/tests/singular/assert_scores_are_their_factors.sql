@@ -18,7 +18,6 @@ from {{ ref("dim_accounts") }} as accounts
 left join summed on accounts.account_id = summed.account_id
 where
     summed.account_id is null
-    or accounts.fit_score <> round(case when fit_points > 50 then 50 when fit_points < 0 then 0 else fit_points end)
-    or accounts.engagement_score
-    <> round(case when engagement_points > 50 then 50 when engagement_points < 0 then 0 else engagement_points end)
+    or accounts.fit_score <> round(least(greatest(summed.fit_points, 0), 50))
+    or accounts.engagement_score <> round(least(greatest(summed.engagement_points, 0), 50))
     or accounts.baseline_score <> accounts.fit_score + accounts.engagement_score
