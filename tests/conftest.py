@@ -15,6 +15,9 @@ for _key in [key for key in os.environ if key.startswith(("GTM_", "SNOWFLAKE_", 
 import pytest  # noqa: E402
 import redis  # noqa: E402
 
+from services.ingest.settings import ingest_settings  # noqa: E402
+from services.scoring.settings import scoring_settings  # noqa: E402
+from services.transform.settings import transform_settings  # noqa: E402
 from shared import settings  # noqa: E402
 from shared.operations.database import OperationsDatabase, _databases  # noqa: E402
 from shared.operations.migrate import migrate  # noqa: E402
@@ -33,6 +36,9 @@ def _fresh_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
         settings.queue_settings,
         settings.operations_settings,
         settings.warehouse_settings,
+        ingest_settings,
+        scoring_settings,
+        transform_settings,
     ]
     for cache in caches:
         cache.cache_clear()

@@ -20,7 +20,15 @@ SNOWFLAKE_AND_OLLAMA = {
     "OLLAMA_HOST",
     "OLLAMA_MODEL",
 }
-COMPOSE_ONLY = {"REDIS_PASSWORD", "POSTGRES_PASSWORD"}  # read by docker-compose.yml, never by the code
+COMPOSE_ONLY = {  # read by docker-compose.yml, never by the code
+    "REDIS_PASSWORD",
+    "POSTGRES_PASSWORD",
+    "GTM_BIND_ADDRESS",
+    "GTM_FILES_DIR",
+    "GTM_IMAGE_TAG",
+    "OLLAMA_IMAGE",
+    "OLLAMA_MEM_LIMIT",
+}
 
 
 def _settings_classes() -> list[type[BaseSettings]]:
@@ -54,6 +62,12 @@ def test_the_env_example_explains_every_setting_and_no_other() -> None:
     explained = {match[1] for line in lines if (match := re.match(r"#? ?([A-Z][A-Z0-9_]+)=", line))}
     assert explained - COMPOSE_ONLY == _env_keys()
     assert SNOWFLAKE_AND_OLLAMA <= explained
+
+
+def test_the_env_example_explains_every_variable_of_the_compose_file() -> None:
+    used = set(re.findall(r"\$\{([A-Z_]+)", (REPOSITORY / "docker-compose.yml").read_text()))
+    text = (REPOSITORY / ".env.example").read_text()
+    assert [name for name in sorted(used) if f"{name}=" not in text] == []
 
 
 def test_every_problem_has_its_page() -> None:
