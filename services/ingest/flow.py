@@ -56,7 +56,10 @@ def land_spool(job: JobContext, warehouse: Warehouse, spool: Spool) -> dict[str,
     with warehouse.core(write=True) as connection:
         create_raw_tables(connection)
         staged = [stage_table(warehouse, connection, load, table, spool) for table in spool.tables]
-        landed = {one.table: merge_table(connection, one) for one in staged}
+        landed = {}
+        for done, one in enumerate(staged):
+            job.report("merge", done, len(staged), "tables")
+            landed[one.table] = merge_table(connection, one)
         job.check()
     return landed
 
