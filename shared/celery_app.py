@@ -10,7 +10,7 @@ from celery import Celery
 from celery.signals import heartbeat_sent, setup_logging
 from kombu.entity import Queue
 
-from shared.contracts import TASKS
+from shared.contracts import QUEUES, TASKS
 from shared.logging import configure_logging
 from shared.settings import QueueSettings, queue_settings
 
@@ -27,7 +27,7 @@ def make_celery(name: str, *, settings: QueueSettings | None = None, is_producer
         task_ignore_result=True,
         task_serializer="json",
         accept_content=["json"],  # pickle would run whatever somebody writes into Redis
-        task_queues=[Queue(queue) for queue in sorted({queue for _, queue in TASKS.values()})],
+        task_queues=[Queue(queue) for queue in QUEUES],
         task_routes={task: {"queue": queue} for task, queue in TASKS.values()},
         task_create_missing_queues=False,  # a typo in a queue's name must not park jobs in a queue without workers
         **_connection(settings, is_producer=is_producer),

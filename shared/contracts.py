@@ -40,6 +40,9 @@ TASKS: dict[JobKind, tuple[str, str]] = {
 }
 
 
+QUEUES = sorted({queue for _, queue in TASKS.values()})
+
+
 class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -131,6 +131,8 @@ def check_stop(stack: Stack) -> None:
 
 def main() -> None:
     """Prints a line and its seconds per step."""
+    if subprocess.run(["docker", "info"], capture_output=True).returncode != 0:
+        sys.exit("docker-smoke: no Docker engine answers. Start one (`docker info` shows it), then try again.")
     signal.signal(signal.SIGTERM, _interrupt)  # so that the containers go away then, too
     with ExitStack() as context:
         folder = Path(context.enter_context(tempfile.TemporaryDirectory(prefix="gtm-smoke-")))

@@ -20,7 +20,8 @@ from shared.warehouse import open_warehouse
 @shared_task(name="scoring.score_accounts", bind=True)
 def score_accounts(self: Task, job_id: str) -> None:
     # Resumable: accounts already written are skipped, so a long batch may be cut by the time limit and go on.
-    run_job(self.app, job_id, _with(run_scoring), is_resumable=True)
+    # A dry run writes nothing to go on from: it would start over for ever.
+    run_job(self.app, job_id, _with(run_scoring), is_resumable=lambda request: not request.get("dry_run", False))
 
 
 @shared_task(name="scoring.rescore_account", bind=True)

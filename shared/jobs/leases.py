@@ -10,15 +10,22 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from shared.contracts import JobKind, JobState
-from shared.errors import GtmError
-from shared.jobs.owner import current_owner, is_known_dead
+from shared.contracts import QUEUES, JobKind, JobState
+from shared.errors import GtmError, TerminalError
+from shared.jobs.owner import current_owner, current_place, is_known_dead
 from shared.jobs.transitions import Ticket, begin_job, end_job, lock_job, take_generation
 from shared.operations.database import OperationsDatabase
 from shared.operations.models import Job
 from shared.settings import OperationsSettings
 
 _FIRST_BACKOFF_SECONDS = 2.0
+_SWEPT_JOBS = 200  # a queue and look; the next look takes the next ones
+TOO_LONG = TerminalError(
+    "The job ran into GTM_TASK_TIME_LIMIT_SECONDS and was stopped. Raise the limit, or do the work in smaller parts "
+    "(`select` for a build, fewer rows for a sync, a `limit` for a scoring).",
+    code="time-limit",
+    title="The job took too long",
+)
 
 
 @dataclass(frozen=True)
@@ -99,10 +106,11 @@ class Leases:
                 return None
             return end_job(session, job, state, self._database.now(session), result=result, error=error)
 
-    def hand_back(self, claim: Claim, error: GtmError | None) -> list[Ticket] | None:
-        """Give up the lease so that another attempt follows: after a backoff for an error, at once for a time slice.
+    def hand_back(self, claim: Claim, error: GtmError | None, *, is_counted: bool = True) -> list[Ticket] | None:
+        """Give up the lease so that another attempt follows: after a backoff for an error, at once without one.
 
-        The last attempt's error ends the job instead. None when the job is no longer this worker's.
+        The last attempt ends the job instead, unless it is not counted (a stopped worker, a slice of a long job that
+        got on). None when the job is no longer this worker's.
         """
         with self._database.write() as session:
             job = lock_job(session, claim.job_id)
@@ -110,10 +118,13 @@ class Leases:
                 return None
             now = self._database.now(session)
             job.worker = None
-            if error is None:  # a slice of a long resumable job is not a failed attempt
+            job.fence += 1  # a late heartbeat of this worker must not take the lease again
+            if not is_counted:
                 job.attempts -= 1
+            if error is None and job.attempts < self._settings.max_attempts:
                 job.lease_until = job.dispatched_at = now
                 return [Ticket(job.id, JobKind(job.kind))]
+            error = error or TOO_LONG
             job.error = error.to_problem()
             if job.attempts >= self._settings.max_attempts:
                 return end_job(session, job, JobState.FAILED, now, error=_exhausted(job, error.to_problem()))
@@ -121,25 +132,41 @@ class Leases:
             job.lease_until = now + timedelta(seconds=backoff)
             return []
 
-    def sweep(self, limit: int = 500) -> tuple[list[Ticket], dict[str, int]]:
+    def sweep(self) -> tuple[list[Ticket], dict[str, int]]:
         """End what is due, and list what may lack a message, oldest first, with the number of waiting jobs a queue.
 
         A second sweeper, or a ticket for a job that still has its message, does no harm: the claim decides.
         """
         with self._database.write() as session:
             now = self._database.now(session)
+            waiting: dict[str, int] = {str(queue): count for queue, count in session.execute(_WAITING).all()}
             tickets: list[Ticket] = []
-            waiting: dict[str, int] = {}
-            for job in session.scalars(_open_jobs(limit)).all():
-                if job.state == JobState.RUNNING and not self._is_free(job, now):
-                    continue
-                waiting[str(job.queue)] = waiting.get(str(job.queue), 0) + 1
-                if (follow_ups := self._end_if_due(session, job, now)) is not None:
-                    tickets += follow_ups
-                elif self._lacks_message(job, now):
-                    job.dispatched_at = now
-                    tickets.append(Ticket(job.id, JobKind(job.kind)))
+            for queue in QUEUES:  # each by itself: a backlog in one must not hide a lost job of another
+                for job in session.scalars(self._neglected(queue, now)).all():
+                    if not self._is_free(job, now):
+                        continue
+                    waiting[queue] = waiting.get(queue, 0) + (job.state == JobState.RUNNING)
+                    if (follow_ups := self._end_if_due(session, job, now)) is not None:
+                        tickets += follow_ups
+                    elif self._lacks_message(job, now):
+                        job.dispatched_at = now
+                        tickets.append(Ticket(job.id, JobKind(job.kind)))
             return tickets, waiting
+
+    def _neglected(self, queue: str, now: datetime) -> sa.Select[tuple[Job]]:
+        """Waiting jobs whose message is old, and running ones whose worker is silent, or of this host: look at it."""
+        is_silent = sa.or_(Job.lease_until.is_(None), Job.lease_until <= now, Job.worker.startswith(current_place()))
+        is_old = sa.or_(Job.dispatched_at.is_(None), Job.dispatched_at <= now - self._patience)
+        is_neglected = sa.or_(
+            sa.and_(Job.state == JobState.RUNNING, is_silent),
+            sa.and_(Job.state == JobState.QUEUED, Job.is_ready, is_old),
+        )
+        query = sa.select(Job).where(Job.queue == queue, is_neglected).order_by(Job.created_at).limit(_SWEPT_JOBS)
+        return query.with_for_update(skip_locked=True, key_share=True)
+
+    @property
+    def _patience(self) -> timedelta:
+        return timedelta(seconds=self._settings.redispatch_seconds)
 
     def _is_free(self, job: Job, now: datetime) -> bool:
         if job.state == JobState.QUEUED:
@@ -157,8 +184,7 @@ class Leases:
         return None
 
     def _lacks_message(self, job: Job, now: datetime) -> bool:
-        patience = timedelta(seconds=self._settings.redispatch_seconds)
-        if job.dispatched_at is None or job.dispatched_at <= now - patience:
+        if job.dispatched_at is None or job.dispatched_at <= now - self._patience:
             return True
         went_with_its_worker = job.started_at is not None and job.dispatched_at <= job.started_at
         return job.state == JobState.RUNNING and went_with_its_worker
@@ -168,14 +194,11 @@ def _held(claim: Claim) -> list[sa.ColumnElement[bool]]:
     return [Job.id == claim.job_id, Job.fence == claim.fence, Job.state == JobState.RUNNING]
 
 
-def _open_jobs(limit: int) -> sa.Select[tuple[Job]]:
-    return (
-        sa.select(Job)
-        .where(Job.state.in_([JobState.QUEUED, JobState.RUNNING]), Job.queue.is_not(None), Job.is_ready)
-        .order_by(Job.created_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
+_WAITING = (
+    sa.select(Job.queue, sa.func.count())
+    .where(Job.state == JobState.QUEUED, Job.is_ready, Job.queue.is_not(None))
+    .group_by(Job.queue)
+)
 
 
 def _exhausted(job: Job, last_error: dict[str, Any] | None) -> dict[str, Any]:

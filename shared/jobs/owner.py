@@ -1,4 +1,4 @@
-"""Who holds a lease: `<host>:<pid>:<start>`; and whether that process, on this host, is gone.
+"""Who holds a lease: `<host>:<boot>:<pid namespace>:<pid>:<start>`; and whether that process is known to be gone.
 
 A lease's end is the rule for every machine; on the owner's own host the kernel knows sooner, which turns a 20 s wait
 after `kill -9` into one of about a second.
@@ -6,25 +6,36 @@ after `kill -9` into one of about a second.
 
 import os
 import socket
+from functools import lru_cache
 from pathlib import Path
-
-_HOST = socket.gethostname()
 
 
 def current_owner() -> str:
     """This process."""
     pid = os.getpid()
-    return f"{_HOST}:{pid}:{_started_at(pid) or 0}"
+    return f"{current_place()}:{pid}:{_started_at(pid) or 0}"
 
 
 def is_known_dead(owner: str | None) -> bool:
-    """True only for a process of this host that has ended; anything uncertain is False."""
-    if owner is None:
+    """True only for a process of this boot and this pid namespace that has ended; anything uncertain is False.
+
+    The host's name alone would not do: containers on the host's network share it, and not their pids.
+    """
+    if owner is None or not owner.startswith(f"{current_place()}:") or not Path("/proc/self/stat").exists():
         return False
-    host, _, rest = owner.rpartition(":")[0].rpartition(":")
-    if host != _HOST or not rest.isdigit() or not Path("/proc/self/stat").exists():
-        return False
-    return _started_at(int(rest)) != owner.rpartition(":")[2]
+    pid, _, started_at = owner.removeprefix(f"{current_place()}:").partition(":")
+    return pid.isdigit() and _started_at(int(pid)) != started_at
+
+
+@lru_cache
+def current_place() -> str:
+    """Host, boot and pid namespace: what a pid is unique in."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]
+        namespace = os.readlink("/proc/self/ns/pid").strip("pid:[]")
+    except OSError:  # not Linux
+        boot = namespace = "-"
+    return f"{socket.gethostname()}:{boot}:{namespace}"
 
 
 def _started_at(pid: int) -> str | None:

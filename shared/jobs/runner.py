@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,10 +14,10 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from shared.contracts import JobState
-from shared.errors import GtmError, TerminalError
+from shared.errors import GtmError, TerminalError, TransientError
 from shared.jobs.context import JobCancelled, JobContext, LeaseLost
 from shared.jobs.dispatch import publish
-from shared.jobs.leases import Claim, Leases
+from shared.jobs.leases import TOO_LONG, Claim, Leases
 from shared.jobs.transitions import Ticket
 from shared.logging import get_logger
 from shared.operations.database import operations_database
@@ -25,60 +26,97 @@ from shared.settings import OperationsSettings, operations_settings
 log = get_logger(__name__)
 
 _REPORT_INTERVAL_SECONDS = 0.5
+_SETTLE_PAUSE_SECONDS = 0.5
+_DATABASE_ERRORS = (sa.exc.DBAPIError, sa.exc.TimeoutError)
 
 Work = Callable[[JobContext], dict[str, Any]]
+IsResumable = Callable[[Mapping[str, Any]], bool]
 
 
-def run_job(app: Celery, job_id: str, work: Work, *, is_resumable: bool = False) -> None:
+def run_job(app: Celery, job_id: str, work: Work, *, is_resumable: IsResumable = lambda request: False) -> None:
     """Do `work` if this worker can claim the job; a message for a job that is held or ended is dropped.
 
-    `is_resumable`: the flow goes on where it stopped, so a job that meets the time limit is handed back, not failed.
+    `is_resumable` tells by the request whether the flow goes on where it stopped: then a job that meets the time limit
+    after it got on is handed back, not failed.
     """
     settings = operations_settings()
     leases = Leases(operations_database(settings), settings)
     claim, tickets = leases.claim(job_id)
-    if claim is not None:
-        structlog.contextvars.bind_contextvars(job_id=job_id, request_id=claim.request_id, fence=claim.fence)
-        try:
-            tickets = _work(leases, settings, claim, work, is_resumable=is_resumable)
-        finally:
-            structlog.contextvars.clear_contextvars()
-    _publish_all(app, tickets)
+    if claim is None:
+        _publish_all(app, tickets)
+        return
+    structlog.contextvars.bind_contextvars(job_id=job_id, request_id=claim.request_id, fence=claim.fence)
+    try:
+        log.info("job_started", kind=claim.kind, attempt=claim.attempt)
+        started = time.monotonic()
+        # The heartbeat ends before the job does: it must not take up again what is being given back.
+        with _Held(leases, settings, claim) as held:
+            outcome = _attempt(held, work, is_resumable=is_resumable(claim.request))
+        settled = _settle(outcome, leases, settings, claim)
+        log.info("job_left", outcome=outcome.name if settled is not None else "lease lost", seconds=_since(started))
+        if outcome.stopped is not None:
+            raise outcome.stopped  # the process is to go; publishing is left to the sweeper
+        _publish_all(app, settled or [])
+    finally:
+        structlog.contextvars.clear_contextvars()
 
 
-def _work(
-    leases: Leases, settings: OperationsSettings, claim: Claim, work: Work, *, is_resumable: bool
-) -> list[Ticket]:
-    log.info("job_started", kind=claim.kind, attempt=claim.attempt)
-    started = time.monotonic()
-    tickets: list[Ticket] | None
-    with _Held(leases, settings, claim) as held:
+@dataclass(frozen=True)
+class _Outcome:
+    """How an attempt went, and the write that says so: None from it means that the job is another's by now."""
+
+    name: str
+    write: Callable[[Leases, Claim], list[Ticket] | None]
+    stopped: SystemExit | None = None
+
+
+def _attempt(held: "_Held", work: Work, *, is_resumable: bool) -> _Outcome:
+    try:
+        result = work(held)
+        return _Outcome("succeeded", lambda leases, claim: leases.end(claim, JobState.SUCCEEDED, result=result))
+    except JobCancelled:
+        return _Outcome("cancelled", lambda leases, claim: leases.end(claim, JobState.CANCELLED))
+    except LeaseLost:
+        return _Outcome("lease lost", lambda leases, claim: None)
+    except SystemExit as stopped:  # the worker is asked to go: no fault of the job
+        return _Outcome("stopped", lambda leases, claim: leases.hand_back(claim, None, is_counted=False), stopped)
+    except SoftTimeLimitExceeded:
+        if not is_resumable:
+            return _failed(TOO_LONG)
+        # Without an effect since the claim the next slice would end the same way: that counts as an attempt.
+        is_counted = not held.has_effect
+        return _Outcome("handed back", lambda leases, claim: leases.hand_back(claim, None, is_counted=is_counted))
+    except GtmError as error:
+        log.warning("job_error", code=error.code, detail=error.detail, is_transient=error.is_transient)
+        if not error.is_transient:
+            return _failed(error)
+        transient = error
+        return _Outcome("to be tried again", lambda leases, claim: leases.hand_back(claim, transient))
+    except Exception as error:
+        # A bug of ours: no retry can mend it. The traceback is in the log, the job names where to look.
+        log.exception("job_crashed")
+        return _failed(_crash(error))
+
+
+def _failed(error: GtmError) -> _Outcome:
+    problem = error.to_problem()
+    return _Outcome("failed", lambda leases, claim: leases.end(claim, JobState.FAILED, error=problem))
+
+
+def _settle(outcome: _Outcome, leases: Leases, settings: OperationsSettings, claim: Claim) -> list[Ticket] | None:
+    """Write the outcome, waiting out an operations database that is away for a moment.
+
+    If it stays away the row stays as it is: the lease runs out, and another attempt finds the work done.
+    """
+    deadline = time.monotonic() + settings.lease_seconds
+    while True:
         try:
-            tickets = leases.end(claim, JobState.SUCCEEDED, result=work(held))
-            outcome = "succeeded"
-        except JobCancelled:
-            tickets, outcome = leases.end(claim, JobState.CANCELLED), "cancelled"
-        except LeaseLost:
-            tickets, outcome = None, "lease lost"
-        except SoftTimeLimitExceeded:
-            if is_resumable:
-                tickets, outcome = leases.hand_back(claim, None), "handed back"
-            else:
-                tickets, outcome = leases.end(claim, JobState.FAILED, error=_TOO_LONG.to_problem()), "failed"
-        except GtmError as error:
-            log.warning("job_error", code=error.code, detail=error.detail, is_transient=error.is_transient)
-            if error.is_transient:
-                tickets, outcome = leases.hand_back(claim, error), "to be tried again"
-            else:
-                tickets, outcome = leases.end(claim, JobState.FAILED, error=error.to_problem()), "failed"
-        except Exception as error:
-            # A bug of ours: no retry can mend it. The traceback is in the log, the job names where to look.
-            log.exception("job_crashed")
-            tickets, outcome = leases.end(claim, JobState.FAILED, error=_crash(error).to_problem()), "failed"
-    if tickets is None:
-        outcome = "lease lost"
-    log.info("job_left", outcome=outcome, seconds=round(time.monotonic() - started, 3))
-    return tickets or []
+            return outcome.write(leases, claim)
+        except _DATABASE_ERRORS as error:
+            log.warning("outcome_not_written", outcome=outcome.name, reason=str(getattr(error, "orig", error)))
+            if time.monotonic() > deadline:
+                return None
+            time.sleep(_SETTLE_PAUSE_SECONDS)
 
 
 def _publish_all(app: Celery, tickets: list[Ticket]) -> None:
@@ -87,6 +125,10 @@ def _publish_all(app: Celery, tickets: list[Ticket]) -> None:
             publish(app, ticket)
         except (OperationalError, OSError) as error:
             log.warning("publish_left_to_sweeper", job_id=ticket.job_id, reason=str(error))
+
+
+def _since(started: float) -> float:
+    return round(time.monotonic() - started, 3)
 
 
 class _Held:
@@ -100,6 +142,7 @@ class _Held:
         self._lost = threading.Event()
         self._cancelled = threading.Event()
         self._reported_at = float("-inf")
+        self.has_effect = False
         self._phase: str | None = None
         self._thread = threading.Thread(target=self._beat_until_stopped, name="heartbeat", daemon=True)
         self.job_id = claim.job_id
@@ -120,10 +163,22 @@ class _Held:
             self._raise_if_over()
             return
         self._phase, self._reported_at = phase, now
-        self._beat({"phase": phase, "done": done, "total": total, "unit": unit})
+        try:
+            self._beat({"phase": phase, "done": done, "total": total, "unit": unit})
+        except _DATABASE_ERRORS as error:  # it is only progress
+            log.warning("progress_not_written", reason=str(getattr(error, "orig", error)))
 
     def check(self) -> None:
-        self._beat(None)
+        try:
+            self._beat(None)
+        except _DATABASE_ERRORS as error:
+            raise TransientError(
+                "The operations database could not say whether this worker still holds the job, so nothing was "
+                "written. It is tried again.",
+                code="operations-unavailable",
+                title="The operations database is unavailable",
+            ) from error
+        self.has_effect = True
 
     def _beat(self, progress: dict[str, Any] | None) -> None:
         beat = self._leases.beat(self._claim, progress)
@@ -146,18 +201,10 @@ class _Held:
                 with suppress(JobCancelled, LeaseLost):
                     self._beat(None)
                 renewed_at = time.monotonic()
-            except sa.exc.DBAPIError as error:
-                log.warning("heartbeat_failed", reason=str(error.orig))
+            except _DATABASE_ERRORS as error:
+                log.warning("heartbeat_failed", reason=str(getattr(error, "orig", error)))
                 if time.monotonic() - renewed_at > self._settings.lease_seconds:
                     self._lost.set()  # someone else may hold the job by now
-
-
-_TOO_LONG = TerminalError(
-    "The job ran into GTM_TASK_TIME_LIMIT_SECONDS and was stopped. Raise the limit, or do the work in smaller parts "
-    "(`select` for a build, fewer rows for a sync).",
-    code="time-limit",
-    title="The job took too long",
-)
 
 
 def _crash(error: Exception) -> TerminalError:

@@ -59,8 +59,13 @@ def add_job(
 
 
 def lock_job(session: Session, job_id: str) -> Job | None:
-    """The row, held against other writers until the transaction ends (PostgreSQL; SQLite has one writer anyway)."""
-    return session.execute(sa.select(Job).where(Job.id == job_id).with_for_update()).scalar_one_or_none()
+    """The row as it is now, held against other writers until the transaction ends (SQLite has one writer anyway).
+
+    `key_share`: rows that refer to the job (webhook events, generations) may still be inserted meanwhile. A stronger
+    lock would wait for them while they wait for it. `populate_existing`: who waited must not see what was before.
+    """
+    query = sa.select(Job).where(Job.id == job_id).with_for_update(key_share=True)
+    return session.execute(query.execution_options(populate_existing=True)).scalar_one_or_none()
 
 
 def children_of(session: Session, job_id: str) -> Sequence[Job]:
@@ -153,14 +158,16 @@ def take_generation(session: Session, job: Job) -> None:
             generation.taken = generation.requested
 
 
+def forget_requests(session: Session, job: Job) -> None:
+    """At a cancel: who cancels does not want what was requested until now; what comes later is owed as ever."""
+    take_generation(session, job)
+
+
 def _start_owed(session: Session, job: Job, now: datetime) -> list[Ticket]:
     if job.subject is None:
         return []
     generation = session.get(Generation, (job.kind, job.subject), with_for_update=True)
     if generation is None or generation.job_id != job.id or generation.requested <= generation.taken:
-        return []
-    if job.state == JobState.CANCELLED:  # whoever cancelled did not want the requests before it either
-        generation.taken = generation.requested
         return []
     successor = add_job(session, JobKind(job.kind), job.request, now, subject=job.subject)
     session.flush()

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -56,7 +57,7 @@ def postgres_url() -> Iterator[str]:
         migrate(url + TEMPLATE)
         yield url
     finally:
-        server.terminate()
+        server.send_signal(signal.SIGINT)  # PostgreSQL: end the sessions too
         server.wait(20)
         shutil.rmtree(folder, ignore_errors=True)
 

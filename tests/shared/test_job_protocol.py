@@ -1,8 +1,10 @@
 """The job table's promises, without processes: one holder, a state that never goes back, nothing owed is lost."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 import sqlalchemy as sa
@@ -15,9 +17,9 @@ from shared.contracts import TERMINAL_STATES, JobKind, JobState
 from shared.errors import InvalidRequest, NotFound, TransientError
 from shared.jobs.leases import Claim, Leases
 from shared.jobs.store import JobStore
-from shared.jobs.transitions import request_coalesced
+from shared.jobs.transitions import add_job, request_coalesced
 from shared.operations.database import OperationsDatabase
-from shared.operations.models import Generation, Job
+from shared.operations.models import Generation, Job, WebhookEvent
 from shared.settings import OperationsSettings
 from tests.conftest import REPOSITORY
 
@@ -112,12 +114,23 @@ def test_a_transient_error_is_tried_three_times_with_growing_pauses(
     assert (store.get(job.id).state, (store.get(job.id).error or {})["code"]) == (JobState.FAILED, "busy")
 
 
-def test_a_time_slice_is_not_an_attempt(store: JobStore, leases: Leases) -> None:
+def test_a_slice_that_got_on_is_not_an_attempt_and_one_that_did_not_is(store: JobStore, leases: Leases) -> None:
     job = store.start(JobKind.SCORING, {}).job
     for _ in range(5):
+        assert leases.hand_back(claim(leases, job.id), None, is_counted=False)
+    assert store.get(job.id).attempts == 0
+    for _ in range(2):
         assert leases.hand_back(claim(leases, job.id), None)
+    assert leases.hand_back(claim(leases, job.id), None) == []
+    assert (store.get(job.id).state, (store.get(job.id).error or {})["code"]) == (JobState.FAILED, "time-limit")
+
+
+def test_a_late_heartbeat_does_not_take_back_what_was_handed_back(store: JobStore, leases: Leases) -> None:
+    job = store.start(JobKind.SCORING, {}).job
+    first = claim(leases, job.id)
+    leases.hand_back(first, None, is_counted=False)
+    assert not leases.beat(first).is_held
     claim(leases, job.id)
-    assert store.get(job.id).attempts == 1
 
 
 def test_a_pipeline_runs_its_children_in_order(store: JobStore, leases: Leases) -> None:
@@ -204,6 +217,82 @@ def test_the_sweeper_sees_a_running_job_without_a_lease(
     with operations.write() as session:
         session.get_one(Job, job.id).lease_until = None  # NULL compares with nothing: it must not hide the row
     assert [ticket.job_id for ticket in leases.sweep()[0]] == [job.id]
+
+
+def test_a_backlog_hides_no_lost_job_of_another_queue(
+    store: JobStore, leases: Leases, operations: OperationsDatabase
+) -> None:
+    long_ago = datetime.now(UTC) - timedelta(hours=1)
+    with operations.write() as session:
+        for number in range(600):
+            add_job(session, JobKind.RESCORE, {}, long_ago, subject=f"account-{number}")
+    lost = store.start(JobKind.BUILD, {}).job
+    claim(leases, lost.id)
+    expire(operations, lost.id)
+    tickets, waiting = leases.sweep()
+    assert lost.id in {ticket.job_id for ticket in tickets}
+    assert waiting == {"scoring.interactive": 600, "transform": 1}
+
+
+def test_an_event_after_a_cancel_is_answered(store: JobStore, leases: Leases, operations: OperationsDatabase) -> None:
+    def ask() -> str:
+        with operations.write() as session:
+            return request_coalesced(session, JobKind.RESCORE, "a1", {}, datetime.now(UTC))[0].id
+
+    held = claim(leases, ask())
+    ask()
+    store.cancel(held.job_id)
+    assert ask() == held.job_id, "the dying job still answers, by a successor"
+    tickets = leases.end(held, JobState.CANCELLED)
+    assert tickets is not None and len(tickets) == 1
+    held = claim(leases, tickets[0].job_id)
+    store.cancel(held.job_id)
+    assert leases.end(held, JobState.CANCELLED) == [], "nothing came after this cancel"
+
+
+def test_events_and_workers_do_not_wait_for_each_other(
+    store: JobStore, leases: Leases, operations: OperationsDatabase
+) -> None:
+    """On PostgreSQL a reference to a job needs a lock on its row; with a stronger one of ours both would deadlock."""
+    failures: list[Exception] = []
+
+    def send(sender: int) -> None:
+        for number in range(25):
+            with operations.write() as session:
+                now = datetime.now(UTC)
+                job, _ = request_coalesced(session, JobKind.RESCORE, f"a{number % 2}", {}, now)
+                event = WebhookEvent(source="s", event_id=f"{sender}-{number}", event_type="t", received_at=now)
+                session.flush()
+                event.job_id = job.id
+                session.add(event)
+
+    def work() -> None:
+        while not is_sent.is_set():
+            for job in store.page(state=JobState.QUEUED).items:
+                claimed, _ = leases.claim(job.id)
+                if claimed is not None:
+                    leases.end(claimed, JobState.SUCCEEDED, result={})
+
+    def note(run: Callable[[], None]) -> None:
+        try:
+            run()
+        except Exception as error:
+            failures.append(error)
+
+    for subject in ("a0", "a1"):
+        with operations.write() as session:
+            request_coalesced(session, JobKind.RESCORE, subject, {}, datetime.now(UTC))
+    is_sent = threading.Event()
+    workers = [threading.Thread(target=note, args=[work]) for _ in range(2)]
+    senders = [threading.Thread(target=note, args=[partial(send, number)]) for number in range(3)]
+    for thread in (*workers, *senders):
+        thread.start()
+    for thread in senders:
+        thread.join()
+    is_sent.set()
+    for thread in workers:
+        thread.join()
+    assert failures == []
 
 
 def test_events_that_come_while_a_rescore_runs_get_one_more(
