@@ -63,6 +63,23 @@ def test_a_scoring_whose_worker_is_killed_scores_each_account_once(house: House,
     assert len(ollama.chats) < 40, "what was written before the kill is not asked again"
 
 
+def test_a_worker_that_is_asked_to_stop_costs_no_attempt(house: House, ollama: FakeOllama) -> None:
+    asked = threading.Event()
+
+    def be_slow(_request: object) -> None:
+        asked.set()
+        threading.Event().wait(0.5)
+
+    ollama.on_chat = be_slow
+    job = house.start("scoring", "/v1/scorings", {"limit": 12, "force": True})
+    assert asked.wait(60)
+    worker = house.workers["scoring.batch"]
+    worker.stop()  # SIGTERM, which REMAP_SIGTERM turns into a soft shutdown
+    worker.restart()
+    done = house.wait(job["id"], seconds=LIMIT_SECONDS)
+    assert (done["attempts"], done["result"]["scored"]) == (1, 12)
+
+
 def test_a_flushed_redis_loses_none_of_fifty_queued_jobs(house: House) -> None:
     house.workers["ingest"].kill()
     tiny = {"source": "mock", "options": {"accounts": 5, "visits": 10, "seed": 3}}
