@@ -22,6 +22,27 @@ from shared.warehouse import open_warehouse
 app = create_app("scoring", "Scores active prospects, writes their pitch, and serves the leads.")
 
 
+_WEBHOOK_OPENAPI = {
+    "parameters": [
+        {"name": name, "in": "header", "required": True, "schema": {"type": "string"}}
+        for name in ("webhook-id", "webhook-timestamp", "webhook-signature")
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["type"],
+                    "properties": {"type": {"type": "string"}, "account_id": {"type": "string"}},
+                },
+                "example": {"type": "account.changed", "account_id": "hubspot:123"},
+            }
+        },
+    },
+}
+
+
 class WebhookReceipt(BaseModel):
     """`accepted`: `job_id` will rescore the account. `duplicate`: known event. `ignored`: nothing to rescore."""
 
@@ -53,6 +74,7 @@ def start_scoring(
     'Body: {"type": "account.changed", "account_id": "..."}. Repeats of an id change nothing.',
     tags=["webhooks"],
     responses=problem_responses(401, 404, 422, 503),
+    openapi_extra=_WEBHOOK_OPENAPI,
 )
 async def receive_webhook(request: Request) -> WebhookReceipt:
     secret = scoring_settings().webhook_secret

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from shared.contracts import TERMINAL_STATES, JobKind, JobState, PipelineRequest
 from shared.errors import InvalidRequest, NotFound
 from shared.jobs.transitions import Ticket, add_job, children_of, end_job, forget_requests, lock_job
-from shared.jobs.view import JobPage, JobView, build_job_view
+from shared.jobs.view import JobPage, JobView, build_job_summary, build_job_view
 from shared.operations.database import OperationsDatabase
 from shared.operations.models import IdempotencyKey, Job
 
@@ -105,7 +105,7 @@ class JobStore:
             jobs = session.scalars(query).all()
         page = jobs[:limit]
         next_cursor = _to_cursor(page[-1]) if len(jobs) > limit else None
-        return JobPage(items=[build_job_view(job) for job in page], next_cursor=next_cursor)
+        return JobPage(items=[build_job_summary(job) for job in page], next_cursor=next_cursor)
 
     def cancel(self, job_id: str) -> Started:
         """A waiting job ends at once, a running one at its next batch, an ended one stays as it is."""

@@ -40,10 +40,22 @@ class JobView(BaseModel):
 
 
 class JobPage(BaseModel):
-    """A page of jobs, newest first. `next_cursor` is null on the last page."""
+    """A page of jobs, newest first; results without their lists. `next_cursor` is null on the last page."""
 
     items: list[JobView]
     next_cursor: str | None
+
+
+def build_job_summary(job: Job) -> JobView:
+    """For lists: the result's counts without its lists, which for a build name every node."""
+    view = build_job_view(job)
+    return view.model_copy(update={"result": _without_lists(view.result)})
+
+
+def _without_lists(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_lists(item) for key, item in value.items() if not isinstance(item, list)}
+    return value
 
 
 def build_job_view(job: Job, children: Sequence[Job] | None = None) -> JobView:

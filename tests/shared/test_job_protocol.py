@@ -315,6 +315,14 @@ def test_events_that_come_while_a_rescore_runs_get_one_more(
         assert (generation.requested, generation.taken) == (4, 4)
 
 
+def test_lists_leave_out_what_is_long(store: JobStore, leases: Leases) -> None:
+    job = store.start(JobKind.BUILD, {}).job
+    result = {"nodes": {"passed": 2, "failed": 0}, "node_results": [{"node": "a"}, {"node": "b"}]}
+    leases.end(claim(leases, job.id), JobState.SUCCEEDED, result=result)
+    assert store.page().items[0].result == {"nodes": {"passed": 2, "failed": 0}}
+    assert store.get(job.id).result == result
+
+
 def test_pages_hold_each_job_once(store: JobStore) -> None:
     started = [store.start(JobKind.BUILD, {"select": str(number)}).job.id for number in range(7)]
     seen, cursor = [], None
