@@ -15,9 +15,10 @@ from services.scoring.adapters.outbound_tables import (
     read_table_names,
     score_rejects,
 )
+from services.scoring.adapters.staging import stage_rows
 from services.scoring.domain.interview import Interview, Refusal
 from services.scoring.domain.lead import to_changes, to_history_row
-from shared.warehouse import MergeCounts, Warehouse, merge_rows
+from shared.warehouse import MergeCounts, Warehouse, merge_staged
 
 Row = Mapping[str, Any]
 _NEVER = "1 = 0"
@@ -51,11 +52,15 @@ def upsert_batch(
     with warehouse.outbound(write=True) as connection:
         stored = _read_stored(connection, [lead["account_id"] for lead in leads])
         fresh = [lead for lead in leads if _overwrites(lead, stored.get(lead["account_id"]), key)]
-        update_when = f"stored.{key} <> offered.{key} and {_IS_NEWER}"
-        merge_rows(warehouse, connection, lead_scores, fresh, update_when=update_when)
         history = [to_history_row(before, lead) for lead, before in _changed(fresh, stored)]
-        merge_rows(warehouse, connection, lead_score_history, history, update_when=_NEVER)
-        merge_rows(warehouse, connection, score_rejects, rejects, update_when=_NEVER)
+        # All staged before the first merge: Snowflake commits at DDL, which would commit a merge before the check.
+        staged = [
+            *stage_rows(warehouse, connection, lead_scores, fresh, f"stored.{key} <> offered.{key} and {_IS_NEWER}"),
+            *stage_rows(warehouse, connection, lead_score_history, history, _NEVER),
+            *stage_rows(warehouse, connection, score_rejects, rejects, _NEVER),
+        ]
+        for one in staged:
+            merge_staged(connection, one.target, one.offered, update_when=one.update_when)
         before_commit()
     inserted = sum(lead["account_id"] not in stored for lead in fresh)
     return MergeCounts(inserted, len(fresh) - inserted, len(leads) - len(fresh))
