@@ -32,10 +32,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(standardwebhooks.webhooks, "datetime", Frozen)
 
 
-def signed(body: bytes, *, secret: str = SECRET, at: float = 0) -> dict[str, str]:
+def signed(body: bytes, *, secret: str = SECRET, at: float = 0, event_id: str = "msg_1") -> dict[str, str]:
     sent = datetime.fromtimestamp(SENT_AT.timestamp() + at, tz=UTC)
-    signature = Webhook(secret).sign("msg_1", sent, body.decode())
-    return {"Webhook-Id": "msg_1", "Webhook-Timestamp": str(int(sent.timestamp())), "Webhook-Signature": signature}
+    signature = Webhook(secret).sign(event_id, sent, body.decode())
+    return {"Webhook-Id": event_id, "Webhook-Timestamp": str(int(sent.timestamp())), "Webhook-Signature": signature}
 
 
 def test_the_published_vector_is_accepted_as_signed() -> None:
@@ -119,6 +119,38 @@ def _refused(headers: dict[str, str], body: bytes) -> None:
 def test_well_signed_nonsense_is_the_senders_mistake(body: bytes) -> None:
     with pytest.raises(InvalidRequest):
         verify_standard_webhook(SECRET, signed(body), body)
+
+
+_CONTROL = ["a\0", "a\n", "\x7f", "\x9f", "\ud800"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("type", value) for value in ["x" * 129, *_CONTROL]),
+        *(("account_id", value) for value in ["x" * 201, "x" * 256, *_CONTROL]),
+        *(("webhook-id", value) for value in ["x" * 256, *_CONTROL[:-1]]),  # a header can't carry half a pair
+    ],
+)
+def test_what_the_database_could_not_store_is_refused_by_its_name(field: str, value: str) -> None:
+    body, event_id = {"type": "account.changed", "account_id": "hubspot:1"}, "msg_1"
+    if field == "webhook-id":
+        event_id = value
+    else:
+        body[field] = value
+    raw = json.dumps(body).encode()
+    with pytest.raises(InvalidRequest, match=f"^{field}: ") as raised:
+        verify_standard_webhook(SECRET, signed(raw, event_id=event_id), raw)
+    assert (raised.value.status, raised.value.code) == (422, "invalid-request")
+
+
+def test_the_longest_of_each_is_taken_in_any_script() -> None:
+    account_id, event_id = "ä語🚚" + "x" * 197, "m" * 255
+    raw = json.dumps({"type": "account.changed", "account_id": account_id}).encode()
+    event = verify_standard_webhook(SECRET, signed(raw, event_id=event_id), raw)
+    assert (event.account_id, event.event_id) == (account_id, event_id)
+    raw = json.dumps({"type": "t" * 128}).encode()
+    assert verify_standard_webhook(SECRET, signed(raw), raw).event_type == "t" * 128
 
 
 @pytest.mark.parametrize("secret", ["", "whsec_", "whsec_a"])

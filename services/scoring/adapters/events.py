@@ -1,7 +1,10 @@
 """Webhook events in the operations database: stored once, then coalesced into one rescore per account."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
+
+import sqlalchemy as sa
 
 from services.scoring.domain.webhooks import WebhookEvent
 from shared.contracts import JobKind
@@ -10,6 +13,8 @@ from shared.jobs.view import JobView, build_job_view
 from shared.operations.database import OperationsDatabase
 from shared.operations.models import Job
 from shared.operations.models import WebhookEvent as StoredEvent
+
+_MOST_CONFLICTS = 2  # with who made the account's generation, then with who stored this event: both are there for good
 
 
 @dataclass(frozen=True)
@@ -24,8 +29,16 @@ class Receipt:
 def receive_event(database: OperationsDatabase, source: str, event: WebhookEvent) -> Receipt:
     """Store the event and ask for a rescore of its account, in one transaction.
 
-    A delivery of a known event id changes nothing. An event without an account is stored and starts nothing.
+    A delivery of a known event id changes nothing, also while the first one is still being stored (PostgreSQL lets both
+    look before either inserts). An event without an account is stored and starts nothing.
     """
+    for _ in range(_MOST_CONFLICTS):
+        with suppress(sa.exc.IntegrityError):
+            return _receive_once(database, source, event)
+    return _receive_once(database, source, event)
+
+
+def _receive_once(database: OperationsDatabase, source: str, event: WebhookEvent) -> Receipt:
     with database.write() as session:
         known = session.get(StoredEvent, (source, event.event_id))
         if known is not None:

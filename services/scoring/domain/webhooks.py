@@ -5,6 +5,7 @@ let anyone cause a 500.
 """
 
 import json
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,7 +16,10 @@ from standardwebhooks.webhooks import Webhook
 from shared.errors import GtmError, InvalidRequest
 
 ACCOUNT_CHANGED = "account.changed"
-_MAX_ID_CHARS = 200
+_MAX_ID_CHARS = 200  # as shared.contracts.AccountScope has it
+_MAX_EVENT_ID_CHARS = 255
+_MAX_TYPE_CHARS = 128
+_UNSTORABLE = ("Cc", "Cs")  # Unicode's control characters (PostgreSQL refuses NUL) and halves of surrogate pairs
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,8 @@ def verify_standard_webhook(secret: str, headers: Mapping[str, str], body: bytes
 
     Raises:
         GtmError: 401 `webhook-signature-invalid`, with one message whatever was wrong.
-        InvalidRequest: well signed, but not JSON of a `type`, or `account.changed` without an `account_id`.
+        InvalidRequest: well signed, but not JSON of a `type`, or `account.changed` without an `account_id`, or one of
+            them or the `webhook-id` is too long or holds control characters.
     """
     received = {name.lower(): value for name, value in headers.items()}
     secrets = secret.replace(",", " ").split() or [""]
@@ -54,10 +59,10 @@ def verify_standard_webhook(secret: str, headers: Mapping[str, str], body: bytes
         )
     payload = _parse_payload(body)
     return WebhookEvent(
-        event_id=received["webhook-id"],
+        event_id=_require_storable("webhook-id", received["webhook-id"], _MAX_EVENT_ID_CHARS),
         timestamp=datetime.fromtimestamp(float(received["webhook-timestamp"]), tz=UTC),
         account_id=_parse_account_id(payload),
-        event_type=payload["type"],
+        event_type=_require_storable("type", payload["type"], _MAX_TYPE_CHARS),
         payload=payload,
     )
 
@@ -95,6 +100,14 @@ def _parse_account_id(payload: Mapping[str, Any]) -> str | None:
     if payload["type"] != ACCOUNT_CHANGED:
         return None
     account_id = payload.get("account_id")
-    if not isinstance(account_id, str) or not 0 < len(account_id) <= _MAX_ID_CHARS:
+    if not isinstance(account_id, str) or not account_id:
         raise InvalidRequest("account_id: a text, the account's id in analytics.dim_accounts.")
-    return account_id
+    return _require_storable("account_id", account_id, _MAX_ID_CHARS)
+
+
+def _require_storable(field_name: str, text: str, most_chars: int) -> str:
+    if len(text) > most_chars:
+        raise InvalidRequest(f"{field_name}: {len(text)} characters, at most {most_chars} are taken.")
+    if any(unicodedata.category(character) in _UNSTORABLE for character in text):
+        raise InvalidRequest(f"{field_name}: holds a control character. Send printable text.")
+    return text
