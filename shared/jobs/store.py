@@ -126,14 +126,6 @@ class JobStore:
             session.flush()
             return Started(build_job_view(job, _children(session, job)), tickets)
 
-    def latest_ended(self, kind: JobKind, *, state: JobState | None = None) -> JobView | None:
-        """The job of this kind that ended last."""
-        wanted = [state] if state else [JobState.SUCCEEDED, JobState.FAILED]
-        query = sa.select(Job).where(Job.kind == kind, Job.state.in_(wanted)).order_by(Job.finished_at.desc()).limit(1)
-        with self._database.read() as session:
-            job = session.scalars(query).first()
-            return build_job_view(job) if job else None
-
 
 def _add(
     session: Session, kind: JobKind, request: dict[str, Any], now: datetime, request_id: str | None

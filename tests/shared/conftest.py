@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from shared.jobs.leases import Leases
+from shared.jobs.store import JobStore
 from shared.operations.database import OperationsDatabase
 from shared.operations.migrate import migrate
+from shared.settings import OperationsSettings
 from tests.conftest import wait_until
 from tests.ports import free_port
 
@@ -53,7 +56,7 @@ def postgres_url() -> Iterator[str]:
     url = f"postgresql+psycopg://gtm@127.0.0.1:{port}/"
     try:
         wait_until(lambda: _answers(url), "PostgreSQL answers")
-        _run(url, f"create database {TEMPLATE}")
+        run_sql(url, f"create database {TEMPLATE}")
         migrate(url + TEMPLATE)
         yield url
     finally:
@@ -76,14 +79,14 @@ def operations(
         return
     url = request.getfixturevalue("postgres_url")
     name = f"test_{tmp_path.name}".lower().replace("-", "_")[:60]
-    _run(url, f"create database {name} template {TEMPLATE}")
+    run_sql(url, f"create database {name} template {TEMPLATE}")
     database = OperationsDatabase(url + name)
     yield database
     database.dispose()
-    _run(url, f"drop database {name}")
+    run_sql(url, f"drop database {name}")
 
 
-def _run(url: str, statement: str) -> None:
+def run_sql(url: str, statement: str) -> None:
     engine = sa.create_engine(url + "postgres", isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.execute(sa.text(statement))
@@ -92,7 +95,19 @@ def _run(url: str, statement: str) -> None:
 
 def _answers(url: str) -> bool:
     try:
-        _run(url, "select 1")
+        run_sql(url, "select 1")
     except sa.exc.OperationalError:
         return False
     return True
+
+
+@pytest.fixture
+def store(operations: OperationsDatabase) -> JobStore:
+    """The APIs' side of the job table."""
+    return JobStore(operations)
+
+
+@pytest.fixture
+def leases(operations: OperationsDatabase) -> Leases:
+    """The workers' side of the job table."""
+    return Leases(operations, OperationsSettings())

@@ -1,0 +1,59 @@
+"""Jobs as the APIs know them: idempotency keys, lists, the schema."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from alembic import command
+from alembic.config import Config
+
+from shared.contracts import JobKind, JobState
+from shared.errors import InvalidRequest
+from shared.jobs.leases import Leases
+from shared.jobs.store import JobStore
+from shared.operations.database import OperationsDatabase
+from tests.conftest import REPOSITORY
+from tests.shared.protocol import claim
+
+
+def test_an_idempotency_key_starts_one_job(store: JobStore) -> None:
+    first = store.start(JobKind.BUILD, {"select": "a"}, idempotency_key="k")
+    again = store.start(JobKind.BUILD, {"select": "a"}, idempotency_key="k")
+    assert (again.job.id, again.tickets) == (first.job.id, [])
+    assert store.start(JobKind.SYNC, {"source": "mock"}, idempotency_key="k").job.id != first.job.id
+    with pytest.raises(InvalidRequest, match="another request body"):
+        store.start(JobKind.BUILD, {"select": "b"}, idempotency_key="k")
+
+
+def test_lists_leave_out_what_is_long(store: JobStore, leases: Leases) -> None:
+    job = store.start(JobKind.BUILD, {}).job
+    result = {"nodes": {"passed": 2, "failed": 0}, "node_results": [{"node": "a"}, {"node": "b"}]}
+    leases.end(claim(leases, job.id), JobState.SUCCEEDED, result=result)
+    assert store.page().items[0].result == {"nodes": {"passed": 2, "failed": 0}}
+    assert store.get(job.id).result == result
+
+
+def test_pages_hold_each_job_once(store: JobStore) -> None:
+    started = [store.start(JobKind.BUILD, {"select": str(number)}).job.id for number in range(7)]
+    seen, cursor = [], None
+    while True:
+        page = store.page(limit=3, cursor=cursor, kind=JobKind.BUILD)
+        seen += [job.id for job in page.items]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert seen == started[::-1]
+    with pytest.raises(InvalidRequest, match="next_cursor"):
+        store.page(cursor="bm9uc2Vuc2U=")
+
+
+def test_many_identical_starts_one_job(store: JobStore) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        ids = {job.job.id for job in pool.map(lambda _: store.start(JobKind.BUILD, {}, idempotency_key="k"), range(16))}
+    assert len(ids) == 1
+
+
+def test_the_migrations_make_what_the_models_say(operations: OperationsDatabase) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(REPOSITORY / "shared" / "operations" / "migrations"))
+    config.attributes["url"] = operations.engine.url.render_as_string(hide_password=False)
+    command.check(config)
