@@ -1,7 +1,7 @@
 """One sync: open the source, read it to disk, land it in RAW in one transaction."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from services.ingest.adapters.raw import LandedCounts, Load, merge_table, stage_table
 from services.ingest.adapters.raw_tables import create_raw_tables
@@ -13,6 +13,8 @@ from shared.contracts import SyncRequest
 from shared.jobs.context import JobContext
 from shared.warehouse import Warehouse
 
+_FIRST_REJECTS: Final = 5  # in the result: enough to see what is wrong with a file
+
 
 def sync_source(
     job: JobContext, warehouse: Warehouse, settings: IngestSettings, states: SourceStates
@@ -21,7 +23,8 @@ def sync_source(
 
     Returns:
         The job's result: `source, load_id, tables` (counts per RAW table), the totals `seen, inserted, updated,
-        unchanged, duplicates, rejected, changed`, and `unmapped_files`.
+        unchanged, duplicates, rejected, changed`, `unmapped_files`, and `first_rejects`: `{table, file, line, reason}`
+        of at most 5, in reading order. Their text stays in `raw.rejects`: it may hold personal data.
 
     Raises:
         TransientError, TerminalError: from the source or the warehouse; nothing was landed.
@@ -33,7 +36,7 @@ def sync_source(
     if source.state is not None and source.state != remembered:
         states.put(source.name, source.state)
     with open_spool(settings.spool_dir) as spool:
-        read_source(job, source, settings, spool)
+        first_rejects = read_source(job, source, settings, spool)
         landed = land_spool(job, warehouse, spool)
     return {
         "source": source.name,
@@ -41,13 +44,22 @@ def sync_source(
         "tables": {table: counts.to_dict() for table, counts in landed.items()},
         **_totals(landed),
         "unmapped_files": list(source.unmapped_files),
+        "first_rejects": first_rejects,
     }
 
 
-def read_source(job: JobContext, source: Source, settings: IngestSettings, spool: Spool) -> None:
-    """Read every batch to disk, reporting progress per batch. The warehouse is free meanwhile."""
+def read_source(job: JobContext, source: Source, settings: IngestSettings, spool: Spool) -> list[dict[str, Any]]:
+    """Read every batch to disk, reporting progress per batch. The warehouse is free meanwhile.
+
+    Returns:
+        The first rejects without their text. The same files give the same ones, whatever the batch size.
+    """
+    first: list[dict[str, Any]] = []
     for batch in source.read(settings.batch_rows):
         job.report(batch.table, spool.add(batch))
+        for reject in batch.rejects[: _FIRST_REJECTS - len(first)]:
+            first.append({"table": batch.table, "file": reject.file, "line": reject.line, "reason": reject.reason})
+    return first
 
 
 def land_spool(job: JobContext, warehouse: Warehouse, spool: Spool) -> dict[str, LandedCounts]:

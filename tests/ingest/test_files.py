@@ -119,8 +119,23 @@ def test_broken_rows_are_rejected_and_the_others_land(
         ("companies.csv", 6, "2 fields where the header has 3"),
         ("companies.csv", 7, "bytes that are not UTF-8: export the file as UTF-8"),
     ]
-    again = read(batch_rows=batch_rows)
+    assert [list(reject.values()) for reject in result["first_rejects"]] == [
+        ["hubspot_companies", *row] for row in query("select file, line, reason from raw.rejects order by line")
+    ]
+    again = read(batch_rows=batch_rows, job_id="job-2")
     assert (again["changed"], again["rejected"], query("select count(*) from raw.rejects")) == (0, 3, [(3,)])
+    assert again["first_rejects"] == result["first_rejects"]
+
+
+@pytest.mark.parametrize("batch_rows", [1, 4, 50_000])
+def test_result_carries_the_first_rejects_without_their_text(read: Sync, files_root: Path, batch_rows: int) -> None:
+    (files_root / "companies.csv").write_text("ID,Name,changed\n" + "7,jane@example.com\n" * 8)
+    result = read(batch_rows=batch_rows)
+    reason = "2 fields where the header has 3"
+    assert result["first_rejects"] == [
+        {"table": "hubspot_companies", "file": "companies.csv", "line": line, "reason": reason} for line in range(2, 7)
+    ]
+    assert result["rejected"] == 8 and "jane" not in json.dumps(result)
 
 
 def test_broken_json_lines_are_rejected(read: Sync, query: Query, files_root: Path) -> None:
@@ -180,19 +195,22 @@ def test_mapping_to_a_column_that_the_file_lacks(read: Sync, files_root: Path, w
         (b"a,a\n1,2\n", "names a twice"),
         (b"\xff\xfea\0,\0", "not UTF-8"),
         (b'"a,b\n1,2\n', "bad quoting"),
+        (b"a,b\r1,2\r", "save the file as plain CSV, UTF-8"),
+        (b"\x01\x02\r\x00,\n", "save the file as plain CSV, UTF-8"),
     ],
 )
 def test_file_without_a_usable_header(read: Sync, files_root: Path, content: bytes, named: str) -> None:
     (files_root / "companies.csv").write_bytes(content)
     with pytest.raises(TerminalError, match=named) as caught:
         read()
-    assert "companies.csv" in caught.value.detail
+    assert "companies.csv" in caught.value.detail and "universal" not in caught.value.detail
 
 
 def test_parquet_that_is_none(read: Sync, files_root: Path) -> None:
     (files_root / "companies.parquet").write_bytes(b"not parquet at all")
-    with pytest.raises(TerminalError, match="companies.parquet can't be read"):
+    with pytest.raises(TerminalError, match="companies.parquet can't be read") as caught:
         read()
+    assert caught.value.detail.endswith(".") and not caught.value.detail.endswith("..")
 
 
 def test_file_that_is_gone_when_its_turn_comes(files_root: Path) -> None:

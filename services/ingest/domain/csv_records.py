@@ -116,4 +116,6 @@ def _explain(error: csv.Error) -> str:
         return "bad quoting: a quote is never closed"
     if "field limit" in text:
         return f"bad quoting: a quote is not closed within {csv.field_size_limit()} characters"
+    if "new-line character" in text:
+        return "a bare carriage return outside quotes, or bytes that are no text: save the file as plain CSV, UTF-8"
     return f"bad quoting: {text}"

@@ -130,7 +130,7 @@ def _read_parquet(path: Path, batch_rows: int) -> Iterator[FileBatch]:
                 columns = {name: _column_to_text(batch.column(name)) for name in names}
                 yield FileBatch(batch.num_rows, columns)
     except pa.ArrowInvalid as error:
-        raise _unreadable(path, f"as Parquet: {error}") from None
+        raise _unreadable(path, f"as Parquet: {str(error).rstrip('.')}") from None
 
 
 def _column_to_text(column: pa.Array) -> pa.Array:
