@@ -14,12 +14,29 @@ from shared.settings import OperationsSettings, operations_settings
 
 _BUSY_TIMEOUT_SECONDS = 5
 
+# A PostgreSQL whose machine or network vanishes sends no RST: without these, whoever waits for it waits for hours
+# (Linux: 2 h until the first keepalive, 15 min of retransmission). Names and units are libpq's.
+_TCP_LIMITS: dict[str, int] = {
+    "connect_timeout": 3,  # s: a request must be answered within 3 s of patience
+    "keepalives": 1,
+    "keepalives_idle": 5,  # s: a silent peer is given up after 5 + 3 * 2 s, within a lease
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,  # ms: what was sent and not acknowledged; keepalives do not cover that
+}
+# The server's part, for one that is there but does not get on: the statements of the job protocol take milliseconds,
+# and one that waits for a lock longer than this is better tried again with the next heartbeat or sweep.
+_STATEMENT_LIMITS = "-c statement_timeout=10000 -c lock_timeout=5000"  # ms
+
 
 class OperationsDatabase:
-    """One engine; `read()` and `write()` are one transaction each."""
+    """One engine; `read()` and `write()` are one transaction each.
 
-    def __init__(self, url: str) -> None:
-        self.engine = _create_engine(url)
+    `has_statement_limits=False` is for migrations: an index over many jobs may take longer than any request.
+    """
+
+    def __init__(self, url: str, *, has_statement_limits: bool = True) -> None:
+        self.engine = _create_engine(url, has_statement_limits=has_statement_limits)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -65,10 +82,11 @@ def operations_database(settings: OperationsSettings | None = None) -> Operation
 os.register_at_fork(after_in_child=_databases.clear)
 
 
-def _create_engine(url: str) -> sa.Engine:
+def _create_engine(url: str, *, has_statement_limits: bool) -> sa.Engine:
     if not url.startswith("sqlite"):
-        # 5 s: a request must be answered within 3 s of patience, a worker can wait for the next heartbeat.
-        return sa.create_engine(url, pool_pre_ping=True, pool_timeout=5, connect_args={"connect_timeout": 3})
+        limits = _postgres_limits(url, has_statement_limits=has_statement_limits)
+        # 5 s: a worker can wait for the next heartbeat, a caller is told to come again.
+        return sa.create_engine(url, pool_pre_ping=True, pool_timeout=5, connect_args=limits)
     path = sa.make_url(url).database
     if path:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -76,6 +94,17 @@ def _create_engine(url: str) -> sa.Engine:
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _postgres_limits(url: str, *, has_statement_limits: bool) -> dict[str, Any]:
+    """libpq parameters. What an operator wrote into the URL counts, and `connect_args` would override it."""
+    named = sa.make_url(url).query
+    limits: dict[str, Any] = {name: value for name, value in _TCP_LIMITS.items() if name not in named}
+    if has_statement_limits:
+        options = named.get("options", "")
+        theirs = options if isinstance(options, str) else " ".join(options)
+        limits["options"] = f"{_STATEMENT_LIMITS} {theirs}".strip()  # of two `-c` with one name the later counts
+    return limits
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
