@@ -1,6 +1,7 @@
 """The one door to the warehouse. Connections are as short as one statement batch: nobody holds one while a model thinks
 or a CRM answers."""
 
+import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
@@ -40,12 +41,28 @@ class Warehouse(Protocol):
         ...
 
 
+_warehouses: dict[WarehouseSettings, Warehouse] = {}  # settings are frozen: equal by their fields, the folder's too
+
+
 def open_warehouse(settings: WarehouseSettings) -> Warehouse:
-    """The warehouse that the settings name. Opens no connection yet.
+    """The process's warehouse for these settings. Opens no connection yet.
+
+    One a process, since on Snowflake a new one means a new login, for every request and every job.
 
     Raises:
         TerminalError: `warehouse-not-configured`, with the missing SNOWFLAKE_ keys.
     """
+    if settings not in _warehouses:
+        # Of two threads that come first at once, both get the one that was kept; the other one never connected.
+        return _warehouses.setdefault(settings, _make_warehouse(settings))
+    return _warehouses[settings]
+
+
+# A forked Celery child must not share Snowflake's sessions with its parent.
+os.register_at_fork(after_in_child=_warehouses.clear)
+
+
+def _make_warehouse(settings: WarehouseSettings) -> Warehouse:
     # Imported late: a DuckDB machine need not load Snowflake's driver (0.6 s, 60 MB), nor the other way round.
     if settings.kind == "snowflake":
         from shared.warehouse.snowflake import SnowflakeWarehouse

@@ -10,7 +10,10 @@ from snowflake.sqlalchemy import URL
 from shared.settings import WarehouseSettings
 
 _SCHEMAS = ("raw", "analytics", "reverse_etl_outbound")
+_STAGE_SCHEMA = "raw"
 _STAGE_ROWS_PER_STATEMENT = 1000
+# A session ends after four idle hours, and the dialect can't tell that from any other error: young ones never meet it.
+_SESSION_SECONDS = 3600
 
 
 class SnowflakeWarehouse:
@@ -30,6 +33,7 @@ class SnowflakeWarehouse:
             ),
             connect_args={"session_parameters": {"TIMEZONE": "UTC", "QUERY_TAG": "fleet-gtm"}},
             pool_pre_ping=True,
+            pool_recycle=_SESSION_SECONDS,
         )
         self.dialect: sa.Dialect = self._engine.dialect
         self._has_schemas = False
@@ -37,7 +41,9 @@ class SnowflakeWarehouse:
     @contextmanager
     def core(self, *, write: bool = False) -> Iterator[sa.Connection]:
         with self._engine.begin() as connection:
-            self._create_schemas(connection)
+            if write:  # a reader needs no right to create
+                self._create_schemas(connection)
+                connection.execute(sa.text(f"use schema {_STAGE_SCHEMA}"))  # where `stage` puts its tables
             yield connection
 
     outbound = core
