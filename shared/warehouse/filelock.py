@@ -2,13 +2,17 @@
 
 DuckDB lets one process write a file or several read it, and answers anyone else with an error; `flock` turns that into
 waiting. The kernel drops the lock with the process, so a killed worker leaves none behind.
+
+`flock` alone starves writers: readers that overlap (polls of GET /v1/leads) never leave a moment without a shared lock.
+So there is a turnstile before it: a waiting writer keeps it shut, a reader passes through it. Whoever holds the lock
+never waits for its turnstile, unless a thread nests two readings of one file: don't.
 """
 
 import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from shared.errors import TransientError
@@ -21,20 +25,35 @@ def file_lock(path: Path, *, exclusive: bool, timeout_seconds: float) -> Iterato
     """Hold `<path>.lock`: exclusive to write, shared to read.
 
     Raises:
-        TransientError: `warehouse-busy`, when another process held it for the whole timeout.
+        TransientError: `warehouse-busy`, when others held it, or waited before us, for the whole timeout.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        _acquire(descriptor, path, exclusive=exclusive, timeout_seconds=timeout_seconds)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _acquire(descriptor: int, path: Path, *, exclusive: bool, timeout_seconds: float) -> None:
+    turnstile, lock = path.with_name(path.name + ".turn.lock"), path.with_name(path.name + ".lock")
     mode = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
     deadline = time.monotonic() + timeout_seconds
+    with ExitStack() as held:
+        with _opened(turnstile) as turn:
+            _acquire(turn, mode, deadline, path, timeout_seconds)
+            if not exclusive:
+                fcntl.flock(turn, fcntl.LOCK_UN)
+            _acquire(held.enter_context(_opened(lock)), mode, deadline, path, timeout_seconds)
+        yield
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        yield descriptor
+    finally:
+        try:
+            # Closing is not enough: a child that was forked meanwhile has the descriptor too, and with it the lock.
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+        finally:
+            os.close(descriptor)
+
+
+def _acquire(descriptor: int, mode: int, deadline: float, path: Path, timeout_seconds: float) -> None:
     while True:
         try:
             fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
