@@ -2,14 +2,20 @@
 
 import logging
 import sys
+from collections.abc import Sequence
 
 import structlog
 
 from shared.settings import AppSettings, app_settings
 
 
-def configure_logging(settings: AppSettings | None = None) -> None:
-    """Route structlog and the standard library through one renderer. Safe to repeat."""
+def configure_logging(
+    settings: AppSettings | None = None, *, processors: Sequence[structlog.typing.Processor] = ()
+) -> None:
+    """Route structlog and the standard library through one renderer. Safe to repeat.
+
+    `processors` add what only the calling process knows: an API adds its request's id to each line.
+    """
     settings = settings or app_settings()
     shared_processors: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -17,6 +23,7 @@ def configure_logging(settings: AppSettings | None = None) -> None:
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
+        *processors,
     ]
     is_json = settings.log_format == "json"
     renderer: structlog.typing.Processor = (

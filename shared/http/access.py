@@ -1,11 +1,12 @@
 """Who may call: closed by default.
 
 With GTM_API_TOKEN every call carries it as a bearer token. Without one a service starts only as GTM_ENV=local, and
-answers callers of its own machine alone.
+answers callers of its own machine alone, who call it by a loopback name.
 """
 
 import hmac
 import ipaddress
+import re
 
 from fastapi import Request
 from fastapi.security import HTTPBearer
@@ -15,6 +16,8 @@ from shared.logging import get_logger
 from shared.settings import AppSettings, app_settings
 
 log = get_logger(__name__)
+
+_LOOPBACK_NAME = re.compile(r"(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]+)?", re.IGNORECASE)
 
 bearer_scheme = HTTPBearer(auto_error=False, description="GTM_API_TOKEN")
 
@@ -41,12 +44,11 @@ async def require_caller(request: Request) -> None:
     settings = app_settings()
     if settings.api_token is None:
         if not _is_loopback(request):
-            raise GtmError(
-                "Without GTM_API_TOKEN this service answers its own machine only. Set the token to serve others.",
-                code="forbidden",
-                title="Forbidden",
-                status=403,
-            )
+            raise _forbidden("Without GTM_API_TOKEN this service answers its own machine only.")
+        if not _LOOPBACK_NAME.fullmatch(request.headers.get("host", "")):
+            # A page in this machine's browser whose name was made to resolve to 127.0.0.1 (DNS rebinding) comes from
+            # the loopback too, but it can't change the Host header.
+            raise _forbidden("Without GTM_API_TOKEN this service answers to localhost, 127.0.0.1 and [::1] only.")
         return
     credentials = await bearer_scheme(request)
     given = credentials.credentials.encode() if credentials else b""
@@ -57,6 +59,10 @@ async def require_caller(request: Request) -> None:
             title="Not authorised",
             status=401,
         )
+
+
+def _forbidden(detail: str) -> GtmError:
+    return GtmError(f"{detail} Set the token to serve others.", code="forbidden", title="Forbidden", status=403)
 
 
 def _is_loopback(request: Request) -> bool:

@@ -4,14 +4,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 
-from asgi_correlation_id import CorrelationIdMiddleware
+import structlog
+from asgi_correlation_id import CorrelationIdMiddleware, correlation_id
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from shared.celery_app import make_celery
 from shared.http import health, jobs
 from shared.http.access import require_closed
-from shared.http.problems import install_problem_handlers
+from shared.http.body_limit import BodyLimit
+from shared.http.problems import REQUEST_ID_HEADER, install_problem_handlers
 from shared.jobs.dispatch import Dispatcher
 from shared.jobs.store import JobStore
 from shared.logging import configure_logging
@@ -29,7 +31,6 @@ def create_app(service: str, summary: str) -> FastAPI:
         version=_version(),
         redoc_url=None,
         lifespan=_lifespan,
-        max_body_size=_MAX_BODY_BYTES,
         generate_unique_id_function=lambda route: route.name,
     )
     database = operations_database()
@@ -37,7 +38,8 @@ def create_app(service: str, summary: str) -> FastAPI:
     app.state.database = database
     app.state.store = JobStore(database)
     install_problem_handlers(app)
-    app.add_middleware(CorrelationIdMiddleware)
+    app.add_middleware(BodyLimit, max_bytes=_MAX_BODY_BYTES)
+    app.add_middleware(CorrelationIdMiddleware, header_name=REQUEST_ID_HEADER)
     health.install_metrics(app, database)
     app.include_router(health.router)
     app.include_router(jobs.router)
@@ -46,13 +48,21 @@ def create_app(service: str, summary: str) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    configure_logging()
+    configure_logging(processors=[_add_request_id])
     require_closed(app_settings())
     app.state.redis = health.connect_redis(queue_settings())
     app.state.dispatcher = Dispatcher(make_celery(app.state.service, is_producer=True))
     yield
     app.state.dispatcher.close()
     app.state.redis.close()
+
+
+def _add_request_id(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Every line that is written while a request is answered can be found by the response's X-Request-ID."""
+    request_id = correlation_id.get()
+    if request_id:
+        event.setdefault("request_id", request_id)
+    return event
 
 
 def _version() -> str:

@@ -28,6 +28,11 @@ def job_store(request: Request) -> JobStore:
 Store = Annotated[JobStore, Depends(job_store)]
 
 
+def require_job(job_id: str, store: Store) -> None:
+    """Raises NotFound while that can still be the answer: a stream's 200 is sent before its first event is made."""
+    store.get(job_id)
+
+
 @router.get("", operation_id="listJobs", summary="Jobs, newest first", responses=problem_responses(401, 422))
 def list_jobs(
     store: Store,
@@ -65,7 +70,8 @@ def cancel_job(job_id: str, store: Store, request: Request) -> JobView:
     operation_id="followJob",
     summary="The job's progress as server-sent events, until it ends",
     response_class=EventSourceResponse,
-    responses=problem_responses(401),
+    responses=problem_responses(401, 404),
+    dependencies=[Depends(require_job)],
 )
 async def follow_job(job_id: str, store: Store) -> AsyncIterator[ServerSentEvent]:
     previous = ""

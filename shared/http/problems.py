@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
+from asgi_correlation_id import correlation_id
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -15,11 +16,14 @@ from shared.logging import get_logger
 
 log = get_logger(__name__)
 
+REQUEST_ID_HEADER = "X-Request-ID"
+
 _CODES = {
     401: ("unauthorised", "Not authorised"),
     403: ("forbidden", "Forbidden"),
     404: ("route-not-found", "No such resource"),
     405: ("method-not-allowed", "Method not allowed"),
+    413: ("body-too-large", "The request body is too large"),
 }
 
 
@@ -105,8 +109,10 @@ def _on_operations_database_down(_request: Request, error: Exception) -> JSONRes
 def _on_crash(_request: Request, error: Exception) -> JSONResponse:
     log.error("request_crashed", exc_info=error)
     problem = GtmError(
-        "This is a defect of the service. Its log has the traceback under the X-Request-ID of this response.",
+        f"This is a defect of the service. Its log has the traceback under the {REQUEST_ID_HEADER} of this response.",
         code="internal-error",
         title="Internal error",
     )
-    return to_response(problem.to_problem())
+    # Starlette calls this one outside of every middleware, so also of the one that sets the header.
+    request_id = correlation_id.get()
+    return to_response(problem.to_problem(), {REQUEST_ID_HEADER: request_id} if request_id else None)

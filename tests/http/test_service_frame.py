@@ -1,9 +1,11 @@
 """What all three APIs share, over real HTTP: problems, access, idempotency, and answers while Redis is bad."""
 
+import json
 import os
 import signal
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +14,8 @@ import pytest
 
 from shared.operations.database import OperationsDatabase
 from tests.conftest import RedisServer, wait_until
-from tests.servers import ApiServer
+from tests.ports import free_port
+from tests.servers import ApiServer, Server
 
 pytestmark = pytest.mark.processes
 
@@ -27,9 +30,9 @@ def api(operations: OperationsDatabase, redis_server: RedisServer, tmp_path: Pat
     server.stop()
 
 
-def _answers(server: ApiServer) -> bool:
+def _answers(url: str) -> bool:
     try:
-        return httpx.get(f"{server.url}/healthz").status_code == 200
+        return httpx.get(f"{url}/healthz").status_code == 200
     except httpx.TransportError:
         return False
 
@@ -65,9 +68,51 @@ def test_errors_are_problems_that_name_the_mend(api: ApiServer) -> None:
     assert bad_date["status"] == 422 and "created_after" in str(bad_date["detail"])
     assert problem(httpx.get(f"{api.url}/v2/jobs"))["code"] == "route-not-found"
     assert problem(httpx.put(f"{api.url}/v1/jobs"))["code"] == "method-not-allowed"
-    too_large = httpx.post(f"{api.url}/v1/builds", content=b'{"select": "' + b"a" * 2_000_000 + b'"}')
-    assert too_large.status_code == 413
+    events = problem(httpx.get(f"{api.url}/v1/jobs/nope/events"))
+    assert (events["status"], events["code"]) == (404, "job-not-found")
     assert problem(httpx.post(f"{api.url}/v1/builds", content=b"{"))["status"] == 422
+
+
+def test_a_body_has_a_limit_whether_or_not_its_length_is_announced(api: ApiServer) -> None:
+    body = b'{"select": "' + b"a" * 2_000_000 + b'"}'
+    for content in (body, iter([body[:1000], body[1000:]])):
+        response = httpx.post(f"{api.url}/v1/builds", content=content, headers={"Content-Type": "application/json"})
+        too_large = problem(response)
+        assert (too_large["status"], too_large["code"]) == (413, "body-too-large")
+        assert "1048576 bytes" in str(too_large["detail"]) and response.headers["x-request-id"]
+    assert httpx.post(f"{api.url}/v1/builds", json={"select": "a" * 200}).status_code == 202
+
+
+def test_a_foreign_name_for_this_machine_is_refused_without_a_token(api: ApiServer) -> None:
+    for host in ("evil.example", f"evil.example:{api.port}", "127.0.0.1.evil.example", "localhost@evil.example", ""):
+        refused = problem(httpx.get(f"{api.url}/v1/jobs", headers={"Host": host}))
+        assert (refused["status"], refused["code"]) == (403, "forbidden"), host
+        assert "GTM_API_TOKEN" in str(refused["detail"])
+    for host in ("localhost", f"LOCALHOST:{api.port}", "127.0.0.1", f"127.0.1.1:{api.port}", f"[::1]:{api.port}"):
+        assert httpx.get(f"{api.url}/v1/jobs", headers={"Host": host}).status_code == 200, host
+
+
+def test_a_crash_is_found_in_the_log_by_the_request_id_of_its_answer(
+    operations: OperationsDatabase, tmp_path: Path
+) -> None:
+    port = free_port()
+    crashing = ["uvicorn", "tests.http.crashing:app", "--port", str(port), "--log-level", "warning"]
+    server = Server("crashing", crashing, tmp_path / "logs")
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_until(lambda: _answers(url), "the API answers")
+        mine = uuid.uuid4().hex
+        for sent in ({"X-Request-ID": mine}, {}):
+            response = httpx.get(f"{url}/crash", headers=sent)
+            assert problem(response)["code"] == "internal-error"
+            request_id = response.headers["x-request-id"]
+            assert sent.get("X-Request-ID", request_id) == request_id
+            lines = [json.loads(line) for line in server.log().rpartition("\n")[0].splitlines()]
+            ours = [line for line in lines if line.get("request_id") == request_id]
+            assert {line["event"] for line in ours} >= {"about_to_crash", "request_crashed"}
+            assert any("ZeroDivisionError" in line.get("exception", "") for line in ours)
+    finally:
+        server.stop()
 
 
 def test_fifty_identical_starts_make_one_job(api: ApiServer) -> None:
@@ -124,7 +169,9 @@ def test_a_token_is_asked_for_once_it_is_set(
         server.wait_ready()
         for headers in ({}, {"Authorization": f"Bearer {TOKEN}x"}, {"Authorization": "Basic abc"}):
             assert problem(httpx.get(f"{server.url}/v1/jobs", headers=headers))["code"] == "unauthorised"
-        assert httpx.get(f"{server.url}/v1/jobs", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
+        for named in ({}, {"Host": "gtm.example"}):  # whoever knows the token may call it by any name
+            headers = {"Authorization": f"Bearer {TOKEN}", **named}
+            assert httpx.get(f"{server.url}/v1/jobs", headers=headers).status_code == 200
         assert TOKEN not in server.log()
     finally:
         server.stop()
@@ -139,7 +186,7 @@ def test_an_open_service_does_not_start(operations: OperationsDatabase, tmp_path
 def test_without_its_operations_database_a_service_says_so(redis_server: RedisServer, tmp_path: Path) -> None:
     server = ApiServer("transform", tmp_path / "logs")  # never migrated
     try:
-        wait_until(lambda: _answers(server), "the API answers")
+        wait_until(lambda: _answers(server.url), "the API answers")
         assert httpx.get(f"{server.url}/readyz").status_code == 503
         refused = problem(httpx.post(f"{server.url}/v1/builds", json={}))
         assert (refused["status"], refused["code"]) == (503, "operations-unavailable")
