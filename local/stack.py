@@ -23,9 +23,11 @@ from local.settings import LocalSettings
 from local.startup import StartFailed, start_in_order, tail
 from local.supervision import STACK_ID, Supervision
 from shared.errors import GtmError
+from shared.settings import explain_wrong_settings
 
 _NOT_RUNNING = 3  # as `systemctl status`
 _INTERRUPTED = 130
+_READER_GONE = 141
 _FOLLOW_SECONDS = 0.3
 
 
@@ -159,7 +161,12 @@ def _say_where(supervision: Supervision, endpoints: Endpoints | None) -> None:
 
 
 def _say(text: str, stream: TextIO | None = None) -> None:
-    print(text, file=stream or sys.stdout, flush=True)
+    stream = stream or sys.stdout
+    try:
+        print(text, file=stream, flush=True)
+    except BrokenPipeError:  # `status | head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        raise SystemExit(_READER_GONE) from None
 
 
 @contextmanager
@@ -191,7 +198,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit codes: 0 done, 1 failed, 2 wrong use, 3 not running, 130 interrupted."""
+    """Exit codes: 0 done, 1 failed, 2 wrong use, 3 not running, 130 interrupted, 141 nobody reads its output."""
     chosen = _parse(arguments)
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -209,7 +216,7 @@ def main(arguments: list[str] | None = None) -> int:
         _say(f"{error.title}: {error.detail}", sys.stderr)
         return 1
     except ValidationError as error:
-        _say(f"A setting is wrong: {error}", sys.stderr)
+        _say(f"A setting is wrong. {'; '.join(explain_wrong_settings(error))}", sys.stderr)
         return 1
     except KeyboardInterrupt:
         return _INTERRUPTED

@@ -6,9 +6,9 @@ A service's own settings live in its `settings.py` and inherit `_Settings` too, 
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.errors import TerminalError
@@ -110,6 +110,23 @@ class WarehouseSettings(EnvSettings):
                 code="warehouse-not-configured",
                 title="Snowflake settings are missing",
             )
+
+
+_SHOWN_PROBLEMS: Final = ("int_", "float_", "bool_", "literal_", "greater_", "less_")
+
+
+def explain_wrong_settings(error: ValidationError) -> list[str]:
+    """One `GTM_INGEST_PORT=abc: <what it should be>` per setting, for people.
+
+    The value is left out where it is none of a number, a flag or a choice: it might be a secret.
+    """
+    lines = []
+    for one in error.errors(include_url=False, include_context=False):
+        name = ".".join(str(part) for part in one["loc"])
+        value = f"={one['input']}" if one["type"].startswith(_SHOWN_PROBLEMS) else ""
+        message = one["msg"].removeprefix("Value error, ")
+        lines.append(f"{name}{value}: {message}" if name else message)
+    return lines
 
 
 def _text(value: str | SecretStr) -> str:

@@ -138,11 +138,19 @@ def test_users_redis_that_is_down_is_said_at_once(stack):
 
 
 def test_wrong_use_is_said_in_one_line(stack, capsys):
-    assert "GTM_INGEST_PORT" in stack.run("up", GTM_INGEST_PORT="http").text
+    wrong = stack.run("up", GTM_INGEST_PORT="http")
+    assert wrong.code == 1 and wrong.text.startswith("A setting is wrong. GTM_INGEST_PORT=http: Input should be a")
+    assert len(wrong.text.splitlines()) == 1 and "pydantic" not in wrong.text
     unknown = stack.run("up", "--only", "reddis")
     assert unknown.code == 1 and "unknown reddis" in unknown.text and "sweeper" in unknown.text
     assert logs(stack.settings, name="nobody", follow=False, lines=1) == 1
     assert "No log of nobody" in capsys.readouterr().err
+
+
+def test_reader_that_goes_away_is_no_error(stack):
+    with stack.start("status") as process:
+        process.stdout.close()  # long before it has anything to say
+    assert process.returncode == 141
 
 
 def test_paths_reach_the_supervisor_as_they_are():
