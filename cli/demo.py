@@ -12,8 +12,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from cli.client import GtmClient, connect
-from cli.errors import BadSetting, CliError, ExitCode
+from cli.errors import BadSetting, CliError, ExitCode, to_bad_setting
 from cli.models import Job
 from cli.output import Output
 from cli.progress import job_view
@@ -21,7 +23,7 @@ from cli.render import render_failure, render_leads
 from cli.session import EXIT_CODE_OF_STATE
 from cli.settings import SERVICES, CliSettings, read_local_endpoints, read_settings
 from cli.stack import STACK_COMMAND, running_stack
-from cli.text import duration, thousands
+from cli.text import counted, duration, thousands
 from cli.watch import WatchingStopped, follow
 from shared.contracts import JobState, PipelineRequest, ScoringRequest, SyncRequest
 from shared.settings import warehouse_settings
@@ -62,9 +64,13 @@ def local_settings() -> CliSettings:
     """The local stack's addresses and no others: the demo's companies are made up, and belong in no real warehouse.
 
     Raises:
-        BadSetting: GTM_WAREHOUSE names Snowflake.
+        BadSetting: GTM_WAREHOUSE names Snowflake, or a setting of the warehouse is wrong.
     """
-    if warehouse_settings().kind != "duckdb":
+    try:
+        kind = warehouse_settings().kind
+    except ValidationError as error:
+        raise to_bad_setting(error) from None
+    if kind != "duckdb":
         raise BadSetting(
             "GTM_WAREHOUSE names a real warehouse, and the demo would land made-up companies there. "
             "Run it as `GTM_WAREHOUSE=duckdb GTM_DATA_DIR=var/demo make demo`."
@@ -118,11 +124,11 @@ def count_lines(job: Job) -> list[str]:
     return [
         f"  {'landed':<12} {_counts(landed, 'inserted', 'updated', 'unchanged', 'duplicates', 'rejected')} "
         f"(of {_number(landed, 'seen')} rows read)",
-        f"  {'quarantined':<12} {thousands(quarantined)} rows that can't be typed or keyed, each with its reason",
+        f"  {'quarantined':<12} {counted(quarantined, 'row')} that can't be typed or keyed, each with its reason",
         f"  {'scored':<12} {_number(scoring, 'scored')}, unchanged {_number(scoring, 'unchanged')} "
         f"(of {_number(scoring, 'candidates')} prospects)",
-        f"  {'model':<12} {_number(scoring, 'llm_calls')} calls, {_number(scoring, 'rejected_answers')} answers "
-        f"rejected by the checks, {_number(scoring, 'template_pitches')} template pitches, "
+        f"  {'model':<12} {_noun(scoring, 'llm_calls', 'call')}, {_noun(scoring, 'rejected_answers', 'answer')} "
+        f"rejected by the checks, {_noun(scoring, 'template_pitches', 'pitch')} by template, "
         f"{_number(scoring, 'baseline_only')} scored by the baseline alone",
     ]
 
@@ -163,6 +169,11 @@ def _number(result: Mapping[str, Any], name: str) -> str:
     """A count that a service did not tell is a question mark, not a zero."""
     value = result.get(name)
     return thousands(value) if isinstance(value, int) else "?"
+
+
+def _noun(result: Mapping[str, Any], name: str, noun: str) -> str:
+    value = result.get(name)
+    return counted(value if isinstance(value, int) else "?", noun)
 
 
 def _gtm_command() -> str:

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any
 
+from pydantic import ValidationError
+
 from cli.models import Problem
+from shared.settings import explain_wrong_settings
 
 
 class ExitCode(IntEnum):
@@ -16,6 +19,7 @@ class ExitCode(IntEnum):
     UNREACHABLE = 3
     CANCELLED = 4
     INTERRUPTED = 130
+    READER_GONE = 141
 
 
 class CliError(Exception):
@@ -67,6 +71,12 @@ class ServiceFailed(CliError):
 def url_setting(service: str) -> str:
     """The setting that moves a service: ingest -> GTM_INGEST_URL."""
     return f"GTM_{service.upper()}_URL"
+
+
+def to_bad_setting(error: ValidationError) -> BadSetting:
+    """Every setting that is wrong, by its name."""
+    lines = "\n".join(explain_wrong_settings(error))
+    return BadSetting(f"{lines}\nMend it in the environment or in .env.")
 
 
 def to_field_errors(errors: list[Mapping[str, Any]]) -> list[dict[str, str]]:

@@ -8,8 +8,9 @@ import typer
 from cli.errors import BadSetting
 
 EXIT_CODES: Final = (
-    "Exit codes: 0 succeeded, 1 the job failed, 2 the request or its usage was refused, "
-    "3 a service is unreachable or can't answer, 4 the job was cancelled, 130 stopped watching (the job goes on)."
+    "Exit codes: 0 succeeded, 1 the job failed or found no account, 2 the request or its usage was refused, "
+    "3 a service is unreachable or can't answer, 4 the job was cancelled, 130 stopped watching (the job goes on), "
+    "141 nobody reads the output (the job goes on)."
 )
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else there.")]
@@ -27,7 +28,7 @@ OptionOption = Annotated[
 
 
 def parse_options(pairs: list[str] | None) -> dict[str, Any]:
-    """`accounts=500` -> 500, `folder=./exports` -> "./exports", `tables=["deals"]` -> a list.
+    """`accounts=500` -> 500, `mapping=hubspot_export` -> "hubspot_export", `flags=[true]` -> a list.
 
     Raises:
         BadSetting: no `=`, no key, or a key given twice.

@@ -4,13 +4,14 @@ import io
 import json
 import os
 import sys
-from typing import Any, Final, TextIO
+from typing import IO, Any, Final, NoReturn, TextIO
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cli.errors import ExitCode
 from cli.models import Problem
 from cli.text import pairs, plain, value_text, words
 
@@ -30,7 +31,11 @@ class Output:
 
     def json(self, payload: Any) -> None:
         """The one document that `--json` promises; ASCII, so that any locale can carry it."""
-        sys.stdout.write(json.dumps(payload, indent=2) + "\n")
+        try:
+            sys.stdout.write(json.dumps(payload, indent=2) + "\n")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _leave_quietly(sys.stdout)
 
     def say(self, text: str = "", style: str = "") -> None:
         """A line of the result, for people; nothing where JSON is wanted."""
@@ -75,11 +80,25 @@ class Output:
         return min(self.out.width, _WIDEST_TABLE)
 
 
+class _Console(Console):
+    """Ends the command where rich would end it with the exit code of a failed job."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        _leave_quietly(self.file)
+
+
+def _leave_quietly(stream: IO[str]) -> NoReturn:
+    """`gtm jobs | head` has read enough: no traceback, also none from the interpreter's last flush."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    raise SystemExit(ExitCode.READER_GONE) from None
+
+
 def _console(stream: TextIO) -> Console:
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="replace")  # a character that the locale lacks costs itself, not the command
     width = None if stream.isatty() or os.environ.get("COLUMNS") else _PIPED_WIDTH
-    return Console(file=stream, width=width, highlight=False, emoji=False)
+    return _Console(file=stream, width=width, highlight=False, emoji=False)
 
 
 def _line(console: Console, text: str, style: str) -> None:

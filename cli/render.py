@@ -1,15 +1,19 @@
 """Jobs and leads as tables and lines."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from rich.table import Table
 from rich.text import Text
 
 from cli.models import Job, Lead
 from cli.output import Output
-from cli.text import duration, moment, pairs, plain, signed, thousands, value_text, words
+from cli.results import render_result
+from cli.text import duration, moment, plain, signed, thousands, value_text, words
 from shared.contracts import JobState
+
+_WIDE: Final = 100  # columns that a job's id, times and progress need side by side
 
 
 def render_finished(output: Output, job: Job) -> None:
@@ -60,14 +64,23 @@ def render_job_line(output: Output, job: Job, indent: str = "") -> None:
 
 
 def render_jobs(output: Output, jobs: Sequence[Job], *, more: bool) -> None:
-    """Newest first, one line each."""
+    """Newest first. An id is never wrapped or cut, so it can be copied: the rest gives way."""
     if not jobs:
         output.say("No jobs. Start one with `gtm run`.")
         return
-    table = output.new_table("id", "kind", "state", "progress", "created (UTC)", "took")
+    narrow = output.out.width < _WIDE
+    table = output.new_table("id", "kind", "state", *([] if narrow else ["progress"]), "created (UTC)", "took")
+    width = max(len(plain(job.id)) for job in jobs)
+    for column in table.columns[:3]:
+        column.no_wrap = True
+    table.columns[0].min_width = width
+    if narrow:
+        table.padding = (0, 1, 0, 0)
     for job in jobs:
-        row = (plain(job.id), job.kind, job.state.value, progress_text(job), moment(job.created_at))
-        table.add_row(*map(Text, (*row, duration(job.seconds))))
+        progress = progress_text(job)
+        beneath = textwrap.wrap(progress, width) if narrow else []
+        row = ["\n".join([plain(job.id), *beneath]), job.kind, job.state.value, *([] if narrow else [progress])]
+        table.add_row(*map(Text, (*row, moment(job.created_at), duration(job.seconds))))
     output.table(table)
     if more:
         output.say("There are more: raise --limit.", "dim")
@@ -83,43 +96,6 @@ def progress_text(job: Job) -> str:
     amount = "" if progress.done is None else f" {thousands(progress.done)}"
     total = "" if progress.total is None else f"/{thousands(progress.total)}"
     return plain(f"{progress.phase}{amount}{total} {progress.unit or ''}")
-
-
-def render_result(output: Output, job: Job) -> None:
-    """A job's counts: plain ones in a line, those by table or node beneath. Its own id is no news."""
-    result = {name: value for name, value in (job.result or {}).items() if value != job.id}
-    counts = {name: value for name, value in result.items() if not isinstance(value, dict | list)}
-    if counts:
-        output.say(f"  {pairs({words(name): value for name, value in counts.items()})}")
-    for name, value in result.items():
-        if isinstance(value, dict) and value:
-            _render_nested(output, name, value)
-        elif isinstance(value, list) and value:
-            _render_list(output, name, value)
-
-
-def _render_list(output: Output, name: str, values: Sequence[Any]) -> None:
-    """Objects one a line, without those that only say that they went well: a build has hundreds."""
-    objects = [value for value in values if isinstance(value, dict) and value.get("status") != "passed"]
-    for value in objects:
-        output.say(f"  {words(name)}: {pairs(value)}")
-    plain_values = [value_text(value) for value in values if not isinstance(value, dict)]
-    if plain_values:
-        output.say(f"  {words(name)}: {', '.join(plain_values)}")
-
-
-def _render_nested(output: Output, name: str, values: Mapping[str, Any]) -> None:
-    if not all(isinstance(value, dict) for value in values.values()):
-        output.say(f"  {words(name)}: {pairs(values)}")
-        return
-    columns = list(dict.fromkeys(column for value in values.values() for column in value))
-    table = output.new_table(words(name), *map(words, columns))
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for key, value in values.items():
-        cells = (value_text(value[column]) if column in value else "" for column in columns)
-        table.add_row(Text(plain(key)), *map(Text, cells))
-    output.table(table)
 
 
 def render_leads(output: Output, leads: Sequence[Lead], *, with_pitch: bool, more: bool = False) -> None:
@@ -167,6 +143,7 @@ def render_lead(output: Output, lead: Lead) -> None:
         cells = (signed(reason.points), plain(reason.component), plain(reason.explanation or reason.factor))
         table.add_row(*map(Text, cells))
     output.table(table)
+    output.say(f"  {_other_factors(lead)}")
     output.say(f"  next   {words(lead.next_action or '-')}")
     output.say(f"  pitch  {_pitch(lead)}")
     output.say(f"  scored {moment(lead.scored_at)} UTC by {lead.score_source}", "dim")
@@ -183,6 +160,15 @@ def _arithmetic(lead: Lead) -> str:
         return f"{baseline}; the model gave no usable answer"
     moved = lead.lead_score - lead.baseline_score
     return f"{baseline} {moved:+d} by the model, whose own score is {lead.llm_score}"
+
+
+def _other_factors(lead: Lead) -> str:
+    """What the reasons leave out, so that the points add up: a lead carries its strongest factors alone."""
+    shown = sum(reason.points for reason in lead.reasons if reason.component != "llm")
+    moved = lead.lead_score - lead.baseline_score
+    model = f"; the model's adjustment is {moved:+d}" if moved else "; no adjustment by the model"
+    rest = f"{signed(lead.baseline_score - shown)}, with rounding and the bounds of fit and engagement"
+    return f"the other factors: {rest}; all together the baseline {lead.baseline_score}{model}"
 
 
 def _pitch(lead: Lead) -> str:

@@ -14,6 +14,7 @@ from cli.models import Job
 from cli.output import Output
 from cli.progress import job_view
 from cli.render import render_failure, render_finished
+from cli.results import render_missing
 from cli.settings import read_settings
 from cli.watch import WatchingStopped, follow, way_back
 from shared.contracts import JobState
@@ -54,6 +55,8 @@ class Session:
                 render_failure(self.output, job)
         else:
             render_finished(self.output, job)
+        if job.state is JobState.SUCCEEDED and render_missing(self.output, job):
+            raise typer.Exit(ExitCode.FAILED)
         raise typer.Exit(EXIT_CODE_OF_STATE[job.state])
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pydantic import Field, SecretStr, ValidationError
 
-from cli.errors import BadSetting, to_field_errors, url_setting
+from cli.errors import BadSetting, to_bad_setting, url_setting
 from shared.settings import EnvSettings
 
 SERVICES: Final = ("ingest", "transform", "scoring")
@@ -49,9 +49,7 @@ def read_settings() -> CliSettings:
     try:
         return CliSettings()
     except ValidationError as error:
-        raise BadSetting(
-            "Mend these settings in the environment or in .env.", errors=to_field_errors(list(error.errors()))
-        ) from None
+        raise to_bad_setting(error) from None
 
 
 def resolve_endpoints(settings: CliSettings) -> dict[str, Endpoint]:

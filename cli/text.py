@@ -18,6 +18,13 @@ def thousands(number: float) -> str:
     return f"{number:,}"
 
 
+def counted(number: int | str, noun: str) -> str:
+    """1 answer, 2 answers; 0 pitches."""
+    plural = noun + ("es" if noun.endswith("ch") else "s")
+    shown = number if isinstance(number, str) else thousands(number)
+    return f"{shown} {noun if number == 1 else plural}"
+
+
 def duration(seconds: float | None) -> str:
     """0.4 s, 12.3 s, 2:05, 1:02:03; empty when unknown."""
     if seconds is None:

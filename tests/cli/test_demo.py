@@ -60,7 +60,7 @@ def test_the_demo_shows_leads_counts_and_where_to_look(
         "inserted 25,000, updated 200, unchanged 300, duplicates 200, rejected 0 (of 25,700 rows read)",
         "13 rows",
         "16, unchanged 4 (of 20 prospects)",
-        "27 calls, 12 answers rejected by the checks, 9 template pitches",
+        "27 calls, 12 answers rejected by the checks, 9 pitches by template",
         "does not score well",
         "/docs  (scoring)",
         "make up",
@@ -106,6 +106,16 @@ def test_the_demo_keeps_out_of_a_real_warehouse(
     assert main(FAKE_STACK) == 2
     assert "GTM_WAREHOUSE=duckdb" in capsys.readouterr().err
     assert not (tmp_path / "data").exists()
+
+
+def test_a_wrong_setting_is_named_with_its_value(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GTM_WAREHOUSE", "bigquery")
+
+    assert main(FAKE_STACK) == 2
+    said = capsys.readouterr().err
+    assert "GTM_WAREHOUSE=bigquery: Input should be 'duckdb' or 'snowflake'" in said and "pydantic" not in said
 
 
 def test_the_demo_does_not_follow_a_url_to_elsewhere(nowhere: str, monkeypatch: pytest.MonkeyPatch) -> None:

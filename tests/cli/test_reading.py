@@ -1,10 +1,15 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cli.text import duration
+from cli.settings import SERVICES
+from cli.text import counted, duration
 from tests.cli.conftest import Gtm
-from tests.cli.server import Behaviour
+from tests.cli.server import Behaviour, Server
 
 
 def test_jobs_lists_all_pages_newest_first(gtm: Gtm) -> None:
@@ -27,6 +32,40 @@ def test_jobs_keeps_to_the_limit_and_says_that_there_are_more(gtm: Gtm) -> None:
     assert [job["id"] for job in page["items"]] == ["build-5", "build-4", "build-3"]
     assert page["next_cursor"] == "3"
     assert "raise --limit" in gtm("jobs", "--limit", "3").stdout
+
+
+@pytest.mark.parametrize("columns", [None, "80"])
+def test_an_id_is_never_wrapped_or_cut(
+    gtm: Gtm, behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch, columns: str | None
+) -> None:
+    gtm("build", "--no-watch")
+    job = behaviour.jobs.pop("build-1")
+    job["id"] = "0195e7a2-4c1f-7c3e-9b1a-0123456789ab"
+    job |= {"state": "running", "progress": {"phase": "stg_hubspot__companies " * 5, "done": 1_000_000, "total": None}}
+    behaviour.jobs[job["id"]] = job
+    if columns:
+        monkeypatch.setenv("COLUMNS", columns)
+
+    stdout = gtm("jobs").stdout
+
+    assert job["id"] in stdout
+    assert max(map(len, stdout.splitlines())) <= int(columns or 120)
+
+
+@pytest.mark.parametrize("arguments", [["jobs"], ["jobs", "--json"], ["status"], ["build"]])
+def test_a_reader_that_goes_away_is_no_error(server: Server, clean_env: None, arguments: list[str]) -> None:
+    root = str(Path(__file__).parents[2])
+    env = os.environ | {f"GTM_{service.upper()}_URL": server.url for service in SERVICES} | {"PYTHONPATH": root}
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        command = [sys.executable, "-c", "from cli.main import app; app()", *arguments]
+        ended = subprocess.run(command, env=env, stdout=write, stderr=subprocess.PIPE, text=True, timeout=30)
+    finally:
+        os.close(write)
+
+    assert ended.returncode == 141, ended.stderr
+    assert "Traceback" not in ended.stderr and "BrokenPipe" not in ended.stderr
 
 
 def test_jobs_filters_by_kind_and_state(gtm: Gtm) -> None:
@@ -119,6 +158,15 @@ def test_one_lead_comes_with_reasons_pitch_and_history(gtm: Gtm, two_leads: list
     assert "score 78 = baseline 74 (fit 40 + engagement 34) +4 by the model, whose own score is 99" in ended.stdout
 
 
+def test_the_points_of_a_lead_add_up(gtm: Gtm, two_leads: list[dict[str, Any]]) -> None:
+    two_leads[0]["reasons"].append({"factor": "llm_adjustment", "component": "llm", "points": 4.0})
+
+    stdout = gtm("leads", "hubspot:17").stdout
+
+    assert "the other factors: +60, " in stdout, "74 - (2.5 + 18 - 6.5); the model's points are no factor's"
+    assert "all together the baseline 74; the model's adjustment is +4" in stdout
+
+
 def test_a_lead_without_an_answer_says_so(gtm: Gtm, two_leads: list[dict[str, Any]]) -> None:
     two_leads[0]["llm_score"] = None
 
@@ -131,6 +179,11 @@ def test_a_lead_without_an_answer_says_so(gtm: Gtm, two_leads: list[dict[str, An
 )
 def test_durations(seconds: float | None, shown: str) -> None:
     assert duration(seconds) == shown
+
+
+def test_counts_have_the_right_number() -> None:
+    assert [counted(number, "answer") for number in (0, 1, 1200)] == ["0 answers", "1 answer", "1,200 answers"]
+    assert [counted(number, "pitch") for number in (1, 2, "?")] == ["1 pitch", "2 pitches", "? pitches"]
 
 
 def test_no_leads_says_what_to_do(gtm: Gtm) -> None:

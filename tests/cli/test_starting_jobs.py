@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Gtm
-from tests.cli.server import Behaviour, Server
+from tests.cli.server import RESULTS, Behaviour, Server
 
 
 @pytest.mark.parametrize(
@@ -82,6 +82,55 @@ def test_a_build_lists_only_the_nodes_that_did_not_pass(gtm: Gtm) -> None:
 
     assert "warns_about_age" in stdout
     assert "stg_hubspot__deals" not in stdout
+
+
+def test_rejected_rows_are_shown_with_the_way_to_all(gtm: Gtm, monkeypatch: pytest.MonkeyPatch) -> None:
+    reject = {"table": "hubspot_deals", "file": "deals.csv", "line": 12345, "reason": "2 fields where the header has 3"}
+    result = {
+        "rejected": 7,
+        "tables": {"hubspot_deals": {"rejected": 7}, "hubspot_contacts": {"rejected": 0}},
+        "first_rejects": [reject],
+    }
+    monkeypatch.setitem(RESULTS, "sync", result)
+
+    for arguments in (["sync", "files"], ["run"], ["jobs", "sync-1"]):
+        stdout = gtm(*arguments).stdout
+        assert "rejected: deals.csv line 12345 (for hubspot_deals): 2 fields where the header has 3\n" in stdout
+        assert "all 7 in raw.rejects where source_table in ('hubspot_deals')" in stdout
+
+
+def test_no_reject_says_nothing_of_rejects(gtm: Gtm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(RESULTS, "sync", {**RESULTS["sync"], "first_rejects": []})
+
+    assert "rejects" not in gtm("sync", "files").stdout
+
+
+def test_a_long_list_of_names_is_cut_short(gtm: Gtm, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"file{number}.csv" for number in range(57)]
+    monkeypatch.setitem(RESULTS, "sync", {"unmapped_files": names})
+
+    said = "unmapped files: file0.csv, file1.csv, file2.csv, file3.csv, file4.csv and 52 more\n"
+    assert said in gtm("sync", "files").stdout
+    assert gtm("sync", "files", "--json").json()["result"]["unmapped_files"] == names
+
+
+def test_quarantined_rows_have_an_address(gtm: Gtm, monkeypatch: pytest.MonkeyPatch) -> None:
+    address = "quarantined rows, each with its reason: analytics.quarantine_rows"
+    assert address in gtm("build").stdout
+
+    monkeypatch.setitem(RESULTS, "build", {**RESULTS["build"], "quarantined": {}})
+    assert address not in gtm("build").stdout
+
+
+@pytest.mark.parametrize("candidates", [0, 1])
+def test_accounts_that_do_not_exist_end_with_1(gtm: Gtm, monkeypatch: pytest.MonkeyPatch, candidates: int) -> None:
+    monkeypatch.setitem(RESULTS, "scoring", {"candidates": candidates, "missing": 2})
+
+    for arguments in (["score", "--account", "nope"], ["score", "--account", "nope", "--json"]):
+        ended = gtm(*arguments)
+        assert ended.exit_code == (0 if candidates else 1)
+        said = "missing 2 accounts: no such account is in analytics.dim_accounts"
+        assert (said in ended.stderr) is not bool(candidates)
 
 
 def test_a_refused_request_ends_with_2_and_names_the_field(gtm: Gtm) -> None:
