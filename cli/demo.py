@@ -128,7 +128,7 @@ def count_lines(job: Job) -> list[str]:
         f"  {'scored':<12} {_number(scoring, 'scored')}, unchanged {_number(scoring, 'unchanged')} "
         f"(of {_number(scoring, 'candidates')} prospects)",
         f"  {'model':<12} {_noun(scoring, 'llm_calls', 'call')}, {_noun(scoring, 'rejected_answers', 'answer')} "
-        f"rejected by the checks, {_noun(scoring, 'template_pitches', 'pitch')} by template, "
+        f"rejected by the checks, {_noun(scoring, 'template_pitches', 'template pitch')}, "
         f"{_number(scoring, 'baseline_only')} scored by the baseline alone",
     ]
 
