@@ -12,6 +12,7 @@ import structlog
 from billiard.exceptions import SoftTimeLimitExceeded
 from celery import Celery
 from kombu.exceptions import OperationalError
+from pydantic import ValidationError
 
 from shared.contracts import JobState
 from shared.errors import GtmError, TerminalError, TransientError
@@ -21,7 +22,7 @@ from shared.jobs.leases import TOO_LONG, Claim, Leases
 from shared.jobs.transitions import Ticket
 from shared.logging import get_logger
 from shared.operations.database import operations_database
-from shared.settings import OperationsSettings, operations_settings
+from shared.settings import OperationsSettings, explain_wrong_settings, operations_settings
 
 log = get_logger(__name__)
 
@@ -92,9 +93,10 @@ def _attempt(held: "_Held", work: Work, *, is_resumable: bool) -> _Outcome:
             return _failed(error)
         transient = error
         return _Outcome("to be tried again", lambda leases, claim: leases.hand_back(claim, transient))
+    except ValidationError as error:
+        return _failed(_bad_setting(error) if error.title.endswith("Settings") else _crash(error))
     except Exception as error:
         # A bug of ours: no retry can mend it. The traceback is in the log, the job names where to look.
-        log.exception("job_crashed")
         return _failed(_crash(error))
 
 
@@ -207,7 +209,16 @@ class _Held:
                     self._lost.set()  # someone else may hold the job by now
 
 
+def _bad_setting(error: ValidationError) -> TerminalError:
+    return TerminalError(
+        f"{'; '.join(explain_wrong_settings(error))}. Mend it in the worker's environment or .env (see .env.example).",
+        code="bad-setting",
+        title="A setting is wrong",
+    )
+
+
 def _crash(error: Exception) -> TerminalError:
+    log.error("job_crashed", exc_info=error)
     return TerminalError(
         f"{type(error).__name__} in the worker: this is a defect. Its log has the traceback under this job_id.",
         code="internal-error",

@@ -5,6 +5,7 @@ Two places know which engine it is: `duckdb.py` and `snowflake.py`. Everything e
 """
 
 from shared.warehouse.engine import Warehouse, open_warehouse
-from shared.warehouse.merge import MergeCounts, merge_rows, merge_staged
+from shared.warehouse.merge import MergeCounts, merge_staged
+from shared.warehouse.staging import StagedRows, stage_rows
 
-__all__ = ["MergeCounts", "Warehouse", "merge_rows", "merge_staged", "open_warehouse"]
+__all__ = ["MergeCounts", "StagedRows", "Warehouse", "merge_staged", "open_warehouse", "stage_rows"]

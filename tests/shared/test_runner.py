@@ -142,6 +142,16 @@ def test_what_a_flow_raises_decides(run: Run, error: Exception, state: JobState,
     assert (job.state, (job.error or {})["code"]) == (state, code)
 
 
+def test_a_wrong_setting_of_the_worker_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def work(job: JobContext) -> dict[str, Any]:
+        monkeypatch.setenv("GTM_TASK_TIME_LIMIT_SECONDS", "soon")
+        settings.QueueSettings()
+        return {}
+
+    error = run(work).error or {}
+    assert error["code"] == "bad-setting" and "GTM_TASK_TIME_LIMIT_SECONDS=soon" in error["detail"]
+
+
 def test_the_lease_is_renewed_while_the_flow_works(run: Run, operations: OperationsDatabase) -> None:
     def work(job: JobContext) -> dict[str, Any]:
         first = lease()

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from shared.errors import TerminalError
 from shared.settings import WarehouseSettings
-from shared.warehouse import MergeCounts, Warehouse, engine, merge_rows, open_warehouse
+from shared.warehouse import MergeCounts, Warehouse, engine, merge_staged, open_warehouse, stage_rows
 
 leads = sa.Table(
     "leads",
@@ -42,7 +42,10 @@ def warehouse(tmp_path: Path) -> Warehouse:
 
 def merge(warehouse: Warehouse, *rows: dict[str, object]) -> MergeCounts:
     with warehouse.outbound(write=True) as connection:
-        return merge_rows(warehouse, connection, leads, rows, update_when=CHANGED)
+        counts = MergeCounts()
+        for staged in stage_rows(warehouse, connection, leads, rows, CHANGED):
+            counts += merge_staged(connection, staged.target, staged.offered, update_when=staged.update_when)
+        return counts
 
 
 def test_a_merge_inserts_updates_and_then_does_nothing(warehouse: Warehouse) -> None:
@@ -60,7 +63,8 @@ def test_a_merge_inserts_updates_and_then_does_nothing(warehouse: Warehouse) -> 
 def test_an_error_rolls_everything_back(warehouse: Warehouse) -> None:
     with pytest.raises(ZeroDivisionError):
         with warehouse.outbound(write=True) as connection:
-            merge_rows(warehouse, connection, leads, [lead("a", 1)], update_when=CHANGED)
+            [staged] = stage_rows(warehouse, connection, leads, [lead("a", 1)], CHANGED)
+            merge_staged(connection, leads, staged.offered, update_when=CHANGED)
             raise ZeroDivisionError
     with warehouse.outbound() as connection:
         assert connection.execute(sa.select(sa.func.count()).select_from(leads)).scalar_one() == 0

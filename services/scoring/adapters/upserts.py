@@ -15,10 +15,9 @@ from services.scoring.adapters.outbound_tables import (
     read_table_names,
     score_rejects,
 )
-from services.scoring.adapters.staging import stage_rows
 from services.scoring.domain.interview import Interview, Refusal
 from services.scoring.domain.lead import to_changes, to_history_row
-from shared.warehouse import MergeCounts, Warehouse, merge_staged
+from shared.warehouse import MergeCounts, Warehouse, merge_staged, stage_rows
 
 Row = Mapping[str, Any]
 _NEVER = "1 = 0"
