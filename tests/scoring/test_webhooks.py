@@ -153,7 +153,7 @@ def test_the_longest_of_each_is_taken_in_any_script() -> None:
     assert verify_standard_webhook(SECRET, signed(raw), raw).event_type == "t" * 128
 
 
-@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_a"])
+@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_a", "geheim", "whsec_YQ==", SECRET.removeprefix("whsec_")])
 def test_an_unusable_secret_is_the_operators_mistake(secret: str) -> None:
     with pytest.raises(GtmError) as raised:
         verify_standard_webhook(secret, VECTOR, VECTOR_BODY)
