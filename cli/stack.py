@@ -11,6 +11,7 @@ from cli.errors import CliError, ExitCode
 from cli.models import Problem
 
 STACK_COMMAND: Final = (sys.executable, "-m", "local.stack")
+_WRONG_USE: Final = 2
 _NOT_RUNNING: Final = 3
 _STOP_SECONDS: Final = 60.0
 
@@ -40,8 +41,9 @@ def running_stack(command: Sequence[str] = STACK_COMMAND) -> Iterator[bool]:
 
 
 def _is_running(command: Sequence[str]) -> bool:
-    """Also half a stack is somebody's: it is neither started nor stopped here."""
-    return subprocess.run([*command, "status"], stdout=subprocess.DEVNULL, check=False).returncode != _NOT_RUNNING
+    """Also half a stack is somebody's: it is neither started nor stopped here. `up` will say what is wrong again."""
+    status = subprocess.run([*command, "status"], stdout=subprocess.DEVNULL, check=False).returncode
+    return status not in (_WRONG_USE, _NOT_RUNNING)
 
 
 def _up(command: Sequence[str]) -> None:

@@ -86,7 +86,8 @@ def _stay(supervision: Supervision) -> int:
         _say("The stack was stopped from elsewhere.")
     except KeyboardInterrupt:
         _say("\nStopping…")
-    supervision.stop()
+    finally:  # also when nobody reads on, and saying so has failed
+        supervision.stop()
     return 0
 
 
@@ -217,7 +218,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except ValidationError as error:
         _say(f"A setting is wrong. {'; '.join(explain_wrong_settings(error))}", sys.stderr)
-        return 1
+        return 2
     except KeyboardInterrupt:
         return _INTERRUPTED
 
