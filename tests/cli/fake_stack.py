@@ -13,6 +13,8 @@ command = sys.argv[1]
 with calls.open("a") as file:
     file.write(command + "\n")
 
+if os.environ.get("FAKE_STACK") == "wrong use":
+    sys.exit(2)
 if command == "status":
     sys.exit(0 if endpoints.exists() else 3)
 if command == "down":

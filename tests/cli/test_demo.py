@@ -88,10 +88,14 @@ def test_a_failed_pipeline_ends_with_1_its_detail_and_a_stopped_stack(
     assert stack_calls()[-1] == "down"
 
 
+@pytest.mark.parametrize("behaviour", ["fails", "wrong use"])
 def test_a_stack_that_does_not_start_ends_with_3(
-    stack_calls: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    behaviour: str,
+    stack_calls: Callable[[], list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv("FAKE_STACK", "fails")
+    monkeypatch.setenv("FAKE_STACK", behaviour)
 
     assert main(FAKE_STACK) == 3
     assert "The local stack did not start" in capsys.readouterr().err

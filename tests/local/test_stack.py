@@ -139,7 +139,7 @@ def test_users_redis_that_is_down_is_said_at_once(stack):
 
 def test_wrong_use_is_said_in_one_line(stack, capsys):
     wrong = stack.run("up", GTM_INGEST_PORT="http")
-    assert wrong.code == 1 and wrong.text.startswith("A setting is wrong. GTM_INGEST_PORT=http: Input should be a")
+    assert wrong.code == 2 and wrong.text.startswith("A setting is wrong. GTM_INGEST_PORT=http: Input should be a")
     assert len(wrong.text.splitlines()) == 1 and "pydantic" not in wrong.text
     unknown = stack.run("up", "--only", "reddis")
     assert unknown.code == 1 and "unknown reddis" in unknown.text and "sweeper" in unknown.text
