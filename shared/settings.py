@@ -1,6 +1,6 @@
 """Settings that two services read, from the environment or `.env`. `.env.example` explains each one for operators.
 
-A service's own settings live in its `settings.py` and inherit `_Settings` too, so that all of them are read alike.
+A service's own settings live in its `settings.py` and inherit `EnvSettings` too, so that all of them are read alike.
 """
 
 import os

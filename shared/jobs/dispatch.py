@@ -1,6 +1,5 @@
 """Publishing a job's id after its row is committed. The caller never waits for Redis."""
 
-import threading
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +22,16 @@ def publish(app: Celery, ticket: Ticket) -> None:
     app.send_task(task, args=[ticket.job_id], queue=queue, argsrepr="(job_id)", ignore_result=True)
 
 
+def publish_or_leave(app: Celery, ticket: Ticket) -> bool:
+    """False when Redis could not take the message: then the sweeper publishes it later."""
+    try:
+        publish(app, ticket)
+    except (OperationalError, OSError) as error:
+        log.warning("publish_left_to_sweeper", job_id=ticket.job_id, reason=str(error))
+        return False
+    return True
+
+
 class Dispatcher:
     """Publishes tickets from one background thread; what can't be published is left to the sweeper.
 
@@ -33,7 +42,6 @@ class Dispatcher:
     def __init__(self, app: Celery) -> None:
         self._app = app
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dispatch")
-        self._lock = threading.Lock()
         self._failed_at = float("-inf")
 
     def dispatch(self, tickets: Iterable[Ticket]) -> None:
@@ -49,8 +57,5 @@ class Dispatcher:
         if time.monotonic() - self._failed_at < _PAUSE_AFTER_FAILURE_SECONDS:
             log.warning("publish_left_to_sweeper", job_id=ticket.job_id, reason="redis failed a moment ago")
             return
-        try:
-            publish(self._app, ticket)
-        except (OperationalError, OSError) as error:
+        if not publish_or_leave(self._app, ticket):
             self._failed_at = time.monotonic()
-            log.warning("publish_left_to_sweeper", job_id=ticket.job_id, reason=str(error))

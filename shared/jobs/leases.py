@@ -101,8 +101,8 @@ class Leases:
     ) -> list[Ticket] | None:
         """Write the terminal state. None when the job is no longer this worker's: then nothing was written."""
         with self._database.write() as session:
-            job = lock_job(session, claim.job_id)
-            if job is None or job.fence != claim.fence or job.state != JobState.RUNNING:
+            job = _lock_held(session, claim)
+            if job is None:
                 return None
             return end_job(session, job, state, self._database.now(session), result=result, error=error)
 
@@ -113,8 +113,8 @@ class Leases:
         got on). None when the job is no longer this worker's.
         """
         with self._database.write() as session:
-            job = lock_job(session, claim.job_id)
-            if job is None or job.fence != claim.fence or job.state != JobState.RUNNING:
+            job = _lock_held(session, claim)
+            if job is None:
                 return None
             now = self._database.now(session)
             job.worker = None
@@ -124,10 +124,9 @@ class Leases:
             if error is None and job.attempts < self._settings.max_attempts:
                 job.lease_until = job.dispatched_at = now
                 return [Ticket(job.id, JobKind(job.kind))]
-            error = error or TOO_LONG
-            job.error = error.to_problem()
+            job.error = (error or TOO_LONG).to_problem()
             if job.attempts >= self._settings.max_attempts:
-                return end_job(session, job, JobState.FAILED, now, error=_exhausted(job, error.to_problem()))
+                return end_job(session, job, JobState.FAILED, now, error=_exhausted(job, job.error))
             backoff = _FIRST_BACKOFF_SECONDS * 2 ** (job.attempts - 1)
             job.lease_until = now + timedelta(seconds=backoff)
             return []
@@ -188,6 +187,13 @@ class Leases:
             return True
         went_with_its_worker = job.started_at is not None and job.dispatched_at <= job.started_at
         return job.state == JobState.RUNNING and went_with_its_worker
+
+
+def _lock_held(session: Session, claim: Claim) -> Job | None:
+    """The claim's job, locked; None when it is no longer this worker's."""
+    job = lock_job(session, claim.job_id)
+    is_held = job is not None and job.fence == claim.fence and job.state == JobState.RUNNING
+    return job if is_held else None
 
 
 def _held(claim: Claim) -> list[sa.ColumnElement[bool]]:

@@ -11,13 +11,12 @@ import sqlalchemy as sa
 import structlog
 from billiard.exceptions import SoftTimeLimitExceeded
 from celery import Celery
-from kombu.exceptions import OperationalError
 from pydantic import ValidationError
 
 from shared.contracts import JobState
 from shared.errors import GtmError, TerminalError, TransientError
 from shared.jobs.context import JobCancelled, JobContext, LeaseLost
-from shared.jobs.dispatch import publish
+from shared.jobs.dispatch import publish_or_leave
 from shared.jobs.leases import TOO_LONG, Claim, Leases
 from shared.jobs.transitions import Ticket
 from shared.logging import get_logger
@@ -123,10 +122,7 @@ def _settle(outcome: _Outcome, leases: Leases, settings: OperationsSettings, cla
 
 def _publish_all(app: Celery, tickets: list[Ticket]) -> None:
     for ticket in tickets:
-        try:
-            publish(app, ticket)
-        except (OperationalError, OSError) as error:
-            log.warning("publish_left_to_sweeper", job_id=ticket.job_id, reason=str(error))
+        publish_or_leave(app, ticket)
 
 
 def _since(started: float) -> float:

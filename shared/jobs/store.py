@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from shared.contracts import TERMINAL_STATES, JobKind, JobState, PipelineRequest
 from shared.errors import InvalidRequest, NotFound
-from shared.jobs.transitions import Ticket, add_job, children_of, end_job, forget_requests, lock_job
+from shared.jobs.transitions import Ticket, add_job, children_of, end_job, lock_job, take_generation
 from shared.jobs.view import JobPage, JobView, build_job_summary, build_job_view
 from shared.operations.database import OperationsDatabase
 from shared.operations.models import IdempotencyKey, Job
@@ -120,7 +120,7 @@ class JobStore:
             for part in [job, *(child for child in children if child is not None)]:
                 if part.state not in TERMINAL_STATES and part.cancel_requested_at is None:
                     part.cancel_requested_at = now
-                    forget_requests(session, part)
+                    take_generation(session, part)
                 if part.state == JobState.QUEUED and part.queue is not None and part.is_ready:
                     tickets += end_job(session, part, JobState.CANCELLED, now)
             session.flush()

@@ -151,16 +151,14 @@ def request_coalesced(
 
 
 def take_generation(session: Session, job: Job) -> None:
-    """At a claim, before anything is read: what was requested until now will be answered by this run."""
+    """What was requested until now is settled: answered by the run that claims, or not wanted by who cancels.
+
+    A claim calls it before anything is read; what comes later is owed one more job.
+    """
     if job.subject is not None:
         generation = session.get(Generation, (job.kind, job.subject), with_for_update=True)
         if generation is not None:
             generation.taken = generation.requested
-
-
-def forget_requests(session: Session, job: Job) -> None:
-    """At a cancel: who cancels does not want what was requested until now; what comes later is owed as ever."""
-    take_generation(session, job)
 
 
 def _start_owed(session: Session, job: Job, now: datetime) -> list[Ticket]:

@@ -22,11 +22,6 @@ class MergeCounts:
             self.inserted + other.inserted, self.updated + other.updated, self.unchanged + other.unchanged
         )
 
-    @property
-    def changed(self) -> int:
-        """Rows that the warehouse now holds differently."""
-        return self.inserted + self.updated
-
 
 def merge_staged(
     connection: sa.Connection, target: sa.Table, staged: str, *, update_when: str, updates: Sequence[str] | None = None
