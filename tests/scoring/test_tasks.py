@@ -8,7 +8,7 @@ from billiard.exceptions import SoftTimeLimitExceeded
 
 from services.scoring import tasks
 from shared.contracts import JobKind, JobState
-from shared.jobs import runner
+from shared.jobs import dispatch
 from shared.jobs.context import JobContext
 from shared.jobs.store import JobStore
 from shared.jobs.transitions import Ticket
@@ -27,7 +27,7 @@ def run_into_limit(operations: OperationsDatabase, monkeypatch: pytest.MonkeyPat
         raise SoftTimeLimitExceeded
 
     monkeypatch.setattr(tasks, "run_scoring", flow)
-    monkeypatch.setattr(runner, "publish", lambda app, ticket: published.append(ticket))
+    monkeypatch.setattr(dispatch, "publish", lambda app, ticket: published.append(ticket))
 
     def run(**request: Any) -> tuple[str, list[Ticket]]:
         job = JobStore(operations).start(JobKind.SCORING, request).job
