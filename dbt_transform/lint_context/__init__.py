@@ -6,6 +6,7 @@ from typing import Any
 
 execute = False
 invocation_id = "00000000-0000-0000-0000-000000000000"
+dbt_metadata_envs: dict[str, str] = {}
 run_started_at = datetime(2000, 1, 1)
 
 

@@ -113,7 +113,7 @@ def test_every_table_carries_the_audit_columns(built: BuiltTwice) -> None:
             f"select column_name from information_schema.columns where table_schema = '{schema}'"
             f" and table_name = '{table}' order by ordinal_position"
         )
-        assert tuple(name for (name,) in columns)[-2:] == AUDIT_COLUMNS, table
+        assert tuple(name for (name,) in columns)[-3:] == AUDIT_COLUMNS, table
 
 
 def test_schemas_are_exactly_those_of_the_contract(built: BuiltTwice) -> None:

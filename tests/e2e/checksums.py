@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from shared.warehouse import Warehouse
 
-_AUDIT_COLUMNS = ("dbt_run_id", "dbt_updated_at")  # of ANALYTICS: they say when, not what
+_AUDIT_COLUMNS = ("job_id", "dbt_run_id", "dbt_updated_at")  # of ANALYTICS: they say when, not what
 
 
 def read_checksums(warehouse: Warehouse) -> dict[str, tuple[int, str]]:

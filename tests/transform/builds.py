@@ -22,7 +22,7 @@ from shared.warehouse import Warehouse, open_warehouse
 from tests.transform.raw_rows import ROWS, land_rows
 
 REPOSITORY = Path(__file__).parents[2]
-AUDIT_COLUMNS = ("dbt_run_id", "dbt_updated_at")
+AUDIT_COLUMNS = ("job_id", "dbt_run_id", "dbt_updated_at")
 AS_OF = date(2026, 3, 1)
 
 

@@ -112,8 +112,8 @@ def _command(build: DbtBuild) -> list[str]:
 
 def _environment(build: DbtBuild) -> dict[str, str]:
     own = {key: value for key, value in os.environ.items() if not key.startswith("DBT_")}
-    threads = {"GTM_DBT_THREADS": str(build.threads)}
-    return {**own, **build.environment, **threads, "DO_NOT_TRACK": "1", "PYTHONUNBUFFERED": "1"}
+    named = {"GTM_DBT_THREADS": str(build.threads), "DBT_ENV_CUSTOM_ENV_GTM_JOB_ID": build.run_name}
+    return {**own, **build.environment, **named, "DO_NOT_TRACK": "1", "PYTHONUNBUFFERED": "1"}
 
 
 @contextmanager
