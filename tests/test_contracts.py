@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 import yaml
 
-from services.ingest.adapters.raw_tables import RAW_TABLES, rejects
+from services.ingest.adapters.raw_tables import RAW_TABLES, loads, rejects
 from services.scoring.adapters.outbound_tables import outbound_metadata
 from tests.conftest import REPOSITORY
 
@@ -24,7 +24,7 @@ METADATA_COLUMNS = [
 
 
 def _documented_raw() -> dict[str, list[str]]:
-    rows = re.findall(r"^\| `((?:hubspot|salesforce)_\w+)` \| ([\w, ]+) \|$", PAGE, re.MULTILINE)
+    rows = re.findall(r"^\| `((?:hubspot|salesforce|billing)_\w+)` \| ([\w, ]+) \|$", PAGE, re.MULTILINE)
     return {table: columns.split(", ") for table, columns in rows}
 
 
@@ -34,7 +34,7 @@ def _dbt_properties() -> list[dict[str, object]]:
 
 def test_raw_tables_are_as_documented() -> None:
     documented = _documented_raw()
-    assert documented.keys() == RAW_TABLES.keys() and len(documented) == 8
+    assert documented.keys() == RAW_TABLES.keys() and len(documented) == 22
     for name, table in RAW_TABLES.items():
         columns = [column.name for column in table.columns]
         assert set(columns) == {*documented[name], *METADATA_COLUMNS}, name
@@ -44,14 +44,22 @@ def test_raw_tables_are_as_documented() -> None:
     assert {"load_id", "file", "line", "reason", "content"} <= {column.name for column in rejects.columns}
 
 
-def test_dbt_reads_every_raw_table() -> None:
+def test_loads_are_as_documented() -> None:
+    section = PAGE.partition("`raw.loads` —")[2].partition("A load batch is")[0]
+    documented = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+    assert sorted(documented) == sorted(column.name for column in loads.columns)
+    assert {column.name for column in loads.primary_key} == {"load_id", "source_table"}
+
+
+def test_dbt_knows_every_raw_table_and_column() -> None:
     sources = {
-        table["name"]
+        table["name"]: {column["name"] for column in table["columns"]}
         for properties in _dbt_properties()
         for source in properties.get("sources", [])  # type: ignore[attr-defined]
         for table in source["tables"]
     }
-    assert sources >= RAW_TABLES.keys()
+    landed = {**RAW_TABLES, "loads": loads}
+    assert sources == {name: {column.name for column in table.columns} for name, table in landed.items()}
 
 
 def test_dim_accounts_has_the_columns_that_are_documented() -> None:

@@ -5,10 +5,12 @@ import json
 from datetime import datetime
 
 import pytest
+import sqlalchemy as sa
 
 from services.ingest.adapters.raw import LandedCounts
 from services.ingest.domain.sources import Reject
 from shared.jobs.context import LeaseLost
+from shared.warehouse import Warehouse
 from tests.ingest.conftest import Land, Query
 
 NAMES = "select source_record_id, name, load_id from raw.hubspot_companies order by 1"
@@ -157,10 +159,27 @@ def test_every_raw_table_exists_after_any_sync(land: Land, query: Query) -> None
     land("salesforce_contacts", [])
     listing = "select table_name from information_schema.tables where table_schema = 'raw'"
     tables = {name for (name,) in query(listing)}
-    assert len(tables) == 9 and {"rejects", "hubspot_deals", "salesforce_opportunity_history"} <= tables
+    assert len(tables) == 24 and {"rejects", "loads", "hubspot_deals", "salesforce_opportunity_history"} <= tables
 
 
 def test_extra_is_json(land: Land, query: Query) -> None:
     extra = json.dumps({"score": "5"})
     land("hubspot_companies", [company("1", "Acme", extra=extra)])
     assert query("select extra from raw.hubspot_companies") == [(extra,)]
+
+
+def test_a_warehouse_of_an_older_release_gets_what_it_lacks(land: Land, query: Query, warehouse: Warehouse) -> None:
+    land("hubspot_companies", [company("1", "Acme")])
+    with warehouse.core(write=True) as connection:
+        for change in (
+            "alter table raw.hubspot_companies drop column hs_merged_object_ids",
+            "alter table raw.loads drop column is_baseline",
+            "drop table raw.billing_subscriptions",
+        ):
+            connection.execute(sa.text(change))
+    rows = [company("1", "Acme"), company("2", "Berg", hs_merged_object_ids="7;8")]
+    assert land("hubspot_companies", rows, job_id="job-2") == LandedCounts(2, 1, 0, 1, 0, 0)
+    assert query("select id, hs_merged_object_ids from raw.hubspot_companies order by 1") == [("1", None), ("2", "7;8")]
+    assert query("select count(*) from raw.billing_subscriptions") == [(0,)]
+    comments = "select comment from duckdb_columns() where column_name = 'hs_merged_object_ids'"
+    assert set(query(comments)) == {("As the source wrote it",)}

@@ -1,19 +1,22 @@
 """The RAW tables as SQLAlchemy sees them. docs/contracts.md is the promise; the comments travel into the warehouse."""
 
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from services.ingest.domain.raw_schema import RAW_TABLE_NAMES, grain, source_columns
 
 raw_metadata = sa.MetaData(schema="raw")
+_PRESENT_COLUMNS: Final = (
+    "select lower(table_name), lower(column_name) from information_schema.columns where lower(table_schema) = 'raw'"
+)
 
 
 def _raw_table(name: str) -> sa.Table:
     return sa.Table(
         name,
         raw_metadata,
-        sa.Column("source_system", sa.Text, primary_key=True, comment="hubspot or salesforce: the CRM of the record"),
+        sa.Column("source_system", sa.Text, primary_key=True, comment="The system of the record, such as hubspot"),
         sa.Column(
             "source_record_id",
             sa.Text,
@@ -38,7 +41,7 @@ rejects = sa.Table(
     raw_metadata,
     sa.Column("reject_id", sa.Text, primary_key=True, comment="md5 of table, file, line and content"),
     sa.Column("load_id", sa.Text, nullable=False, comment="Job that first met the row"),
-    sa.Column("source_system", sa.Text, nullable=False, comment="hubspot or salesforce"),
+    sa.Column("source_system", sa.Text, nullable=False, comment="hubspot, salesforce or billing"),
     sa.Column("source_table", sa.Text, nullable=False, comment="RAW table that the row was meant for"),
     sa.Column("file", sa.Text, nullable=False, comment="File name"),
     sa.Column("line", sa.BigInteger, nullable=False, comment="Line of the file on which the row begins, from 1"),
@@ -49,6 +52,42 @@ rejects = sa.Table(
 )
 
 
+loads = sa.Table(
+    "loads",
+    raw_metadata,
+    sa.Column("load_id", sa.Text, primary_key=True, comment="The load: the sync's job id"),
+    sa.Column("source_table", sa.Text, primary_key=True, comment="RAW table that the load read"),
+    sa.Column("source", sa.Text, nullable=False, comment="Source that was read, such as mock or files"),
+    sa.Column("source_system", sa.Text, nullable=False, comment="hubspot, salesforce or billing"),
+    sa.Column("mode", sa.Text, nullable=False, comment="incremental or full, as the sync was asked"),
+    sa.Column("is_complete", sa.Boolean, nullable=False, comment="The load read everything that the source has"),
+    sa.Column("is_baseline", sa.Boolean, nullable=False, comment="A person accepted this volume as the new normal"),
+    sa.Column("seen", sa.BigInteger, nullable=False, comment="Rows read: the sum of the next five"),
+    sa.Column("inserted", sa.BigInteger, nullable=False, comment="Rows new to RAW"),
+    sa.Column("updated", sa.BigInteger, nullable=False, comment="Rows of RAW that the load changed"),
+    sa.Column("unchanged", sa.BigInteger, nullable=False, comment="Rows that RAW had, or had in a newer version"),
+    sa.Column("duplicates", sa.BigInteger, nullable=False, comment="Further versions of a record in the same load"),
+    sa.Column("rejected", sa.BigInteger, nullable=False, comment="Rows that can't be split into columns"),
+    sa.Column("loaded_at", sa.DateTime, nullable=False, comment="When the load landed, UTC"),
+    comment="One row per load and RAW table that it read; docs/contracts.md",
+)
+
+
 def create_raw_tables(connection: sa.Connection) -> None:
-    """Create the schema's tables that are missing, all of them, so that dbt finds every source. A repeat is a no-op."""
+    """Create the schema's tables that are missing, all of them, so that dbt finds every source. A repeat is a no-op.
+
+    A table of an older release gets the columns that it lacks, NULL for its rows: who upgrades keeps the warehouse.
+    """
     raw_metadata.create_all(connection, checkfirst=True)
+    present = {tuple(row) for row in connection.execute(sa.text(_PRESENT_COLUMNS))}
+    for table in raw_metadata.sorted_tables:
+        for column in table.columns:
+            if (table.name, column.name) not in present:
+                _add_column(connection, table, column)
+
+
+def _add_column(connection: sa.Connection, table: sa.Table, column: sa.Column[Any]) -> None:
+    kind = column.type.compile(connection.dialect)
+    connection.execute(sa.text(f"alter table raw.{table.name} add column {column.name} {kind}"))
+    comment = (column.comment or "").replace("'", "''")
+    connection.execute(sa.text(f"comment on column raw.{table.name}.{column.name} is '{comment}'"))
