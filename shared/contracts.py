@@ -48,11 +48,15 @@ class _Request(BaseModel):
 
 
 class SyncRequest(_Request):
-    """Read one source and land it. `full` ignores the stored cursor; `incremental` reads what changed since."""
+    """Read one source and land it. `full` ignores the stored cursor; `incremental` reads what changed since.
+
+    `accept_volume`: the number of rows read is right however few they are, and later loads are compared with it.
+    """
 
     source: str = Field(min_length=1, max_length=64, examples=["mock"])
     mode: Literal["incremental", "full"] = "incremental"
     options: dict[str, Any] = Field(default_factory=dict, examples=[{"accounts": 500, "visits": 20000}])
+    accept_volume: bool = False
 
 
 NodeSelector = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.,:+@*\-/ ]{1,200}$", examples=["dim_accounts+"])]

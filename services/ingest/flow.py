@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from services.ingest.adapters.loads import record_load
 from services.ingest.adapters.raw import LandedCounts, Load, merge_table, stage_table
 from services.ingest.adapters.raw_tables import create_raw_tables
 from services.ingest.adapters.sources import open_source
@@ -37,7 +38,7 @@ def sync_source(
         states.put(source.name, source.state)
     with open_spool(settings.spool_dir) as spool:
         first_rejects = read_source(job, source, settings, spool)
-        landed = land_spool(job, warehouse, spool)
+        landed = land_spool(job, warehouse, spool, request, is_complete=source.is_complete)
     return {
         "source": source.name,
         "load_id": job.job_id,
@@ -62,9 +63,18 @@ def read_source(job: JobContext, source: Source, settings: IngestSettings, spool
     return first
 
 
-def land_spool(job: JobContext, warehouse: Warehouse, spool: Spool) -> dict[str, LandedCounts]:
+def land_spool(
+    job: JobContext, warehouse: Warehouse, spool: Spool, request: SyncRequest, *, is_complete: bool
+) -> dict[str, LandedCounts]:
     """Merge all tables in one transaction, which is committed only while this worker still holds the job."""
-    load = Load(load_id=job.job_id, loaded_at=datetime.now(UTC).replace(tzinfo=None))
+    load = Load(
+        load_id=job.job_id,
+        loaded_at=datetime.now(UTC).replace(tzinfo=None),
+        source=request.source,
+        mode=request.mode,
+        is_complete=is_complete,
+        is_baseline=request.accept_volume,
+    )
     with warehouse.core(write=True) as connection:
         create_raw_tables(connection)
         staged = [stage_table(warehouse, connection, load, table, spool) for table in spool.tables]
@@ -72,6 +82,7 @@ def land_spool(job: JobContext, warehouse: Warehouse, spool: Spool) -> dict[str,
         for done, one in enumerate(staged):
             job.report("merge", done, len(staged), "tables")
             landed[one.table] = merge_table(connection, one)
+        record_load(connection, load, landed)
         job.check()
     return landed
 

@@ -14,6 +14,7 @@ from services.ingest.domain.batches import build_batch
 from services.ingest.domain.sources import Reject, SourceBatch
 from services.ingest.flow import land_spool, sync_source
 from services.ingest.settings import IngestSettings
+from shared.contracts import SyncRequest
 from shared.settings import WarehouseSettings
 from shared.warehouse import Warehouse, open_warehouse
 
@@ -101,6 +102,7 @@ def land(warehouse: Warehouse, tmp_path: Path) -> Land:
         job_id: str = "job-1",
         rejects: Sequence[Reject] = (),
         stops_with: Exception | None = None,
+        accept_volume: bool = False,
     ) -> LandedCounts:
         names = {name for row in rows for name in row} | {"id", "updated_at", "extra"}
         columns = {name: pa.array([row.get(name) for row in rows], pa.string()) for name in names - {"is_deleted"}}
@@ -114,7 +116,9 @@ def land(warehouse: Warehouse, tmp_path: Path) -> Land:
         )
         with open_spool(tmp_path / "spool") as spool:
             spool.add(SourceBatch(table, batch, tuple(rejects)))
-            return land_spool(MemoryJob(job_id, {}, stops_with), warehouse, spool)[table]
+            request = SyncRequest(source="files", accept_volume=accept_volume)
+            job = MemoryJob(job_id, request.model_dump(), stops_with)
+            return land_spool(job, warehouse, spool, request, is_complete=True)[table]
 
     return run
 

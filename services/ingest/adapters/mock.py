@@ -14,6 +14,7 @@ class MockSource:
     """See `services.ingest.domain.sources.Source`."""
 
     name = "mock"
+    is_complete = True
     unmapped_files: tuple[str, ...] = ()
 
     def __init__(self, options: MockOptions, state: dict[str, Any] | None) -> None:

@@ -34,6 +34,10 @@ class Load:
     load_id: str
     loaded_at: datetime
     """Naive UTC."""
+    source: str
+    mode: str
+    is_complete: bool
+    is_baseline: bool
 
 
 @dataclass(frozen=True)

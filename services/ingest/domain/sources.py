@@ -38,6 +38,8 @@ class Source(Protocol):
     name: str
     state: dict[str, Any] | None
     """What the next sync must know; stored before landing, so that a retry reads the same. None: nothing."""
+    is_complete: bool
+    """This reading gives all that the source has, so that fewer rows than last time mean that some are gone."""
     unmapped_files: tuple[str, ...]
     """Files beside the ones read that nothing takes: reported, so that they are not lost silently."""
 

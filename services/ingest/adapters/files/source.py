@@ -28,6 +28,7 @@ class FilesSource:
 
     name = "files"
     state: dict[str, Any] | None = None
+    is_complete = True
 
     def __init__(self, mapping_name: str, mapping: SourceMapping, files: list[Path]) -> None:
         self._mapping_name = mapping_name

@@ -48,7 +48,7 @@ def iterate_visits(
     weight = np.cumsum(np.exp(VISIT_INTENT * market.intent[known] + VISIT_FIT * market.fit[known]))
     deal_of = np.full(len(market.fit), -1, dtype=np.int64)
     deal_of[deals.account] = np.arange(len(deals.account))
-    for chunk in range(-(-options.visits // CHUNK_ROWS)):
+    for chunk in range(max(1, -(-options.visits // CHUNK_ROWS))):  # no visits are an empty chunk: they were read, too
         rng = random_stream(options.seed, 8, chunk)
         rows = min(CHUNK_ROWS, options.visits - chunk * CHUNK_ROWS)
         account = known[np.searchsorted(weight, rng.random(rows) * weight[-1])] if len(known) else np.zeros(0, np.int64)
