@@ -1,4 +1,7 @@
-{# Fails on every group whose column doesn't sum to exactly `total`. Decimals only: a float never sums exactly. #}
+{#
+    Fails on every group whose column doesn't sum to exactly `total`, a number or an expression that is constant within
+    the group. Decimals only: a float never sums exactly.
+#}
 {% test sums_to(model, column_name, group_by, total=1) %}
 
 select
