@@ -23,7 +23,7 @@ from (
         0 as expected
     from {{ model }}
     where {{ where_this }}
-    {% for copy in for_each["values"] if for_each else [none] %}
+    {% for copy in (for_each["values"] if for_each else [none]) %}
     union all
     select
         {% if for_each %}'{{ copy }}' as copy,{% endif %}
