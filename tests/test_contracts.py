@@ -8,6 +8,7 @@ import yaml
 
 from services.ingest.adapters.raw_tables import RAW_TABLES, loads, rejects
 from services.scoring.adapters.outbound_tables import outbound_metadata
+from services.transform.adapters.public_suffixes import public_suffixes
 from tests.conftest import REPOSITORY
 
 PAGE = (REPOSITORY / "docs" / "contracts.md").read_text()
@@ -58,7 +59,7 @@ def test_dbt_knows_every_raw_table_and_column() -> None:
         for source in properties.get("sources", [])  # type: ignore[attr-defined]
         for table in source["tables"]
     }
-    landed = {**RAW_TABLES, "loads": loads}
+    landed = {**RAW_TABLES, "loads": loads, "public_suffixes": public_suffixes}
     assert sources == {name: {column.name for column in table.columns} for name, table in landed.items()}
 
 

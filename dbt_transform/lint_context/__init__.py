@@ -1,5 +1,6 @@
 """What dbt's names render to while sqlfluff lints, so that linting needs neither dbt nor a warehouse."""
 
+import json
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -21,6 +22,10 @@ def source(schema: str, table: str) -> str:
 def var(name: str, default: Any = None) -> Any:
     """Every variable of the project is read with a default."""
     return default
+
+
+def fromjson(text: str) -> Any:
+    return json.loads(text)
 
 
 def config(**_: Any) -> str:

@@ -4,6 +4,7 @@ from typing import Any
 
 from services.transform.adapters.dbt import DbtBuild, DbtOutcome, run_dbt_build
 from services.transform.adapters.marts import has_raw_tables, read_failing_rows, read_quarantine_counts
+from services.transform.adapters.public_suffixes import ensure_public_suffixes
 from services.transform.adapters.weights_file import read_scoring_weights
 from services.transform.domain.build_errors import ROWS_SHOWN, explain_failed_node, explain_stopped_dbt
 from services.transform.domain.run_results import count_by_status
@@ -32,6 +33,7 @@ def build_marts(job: JobContext, warehouse: Warehouse, settings: TransformSettin
     select = _parse_select(request.select)
     weights, weights_version = read_scoring_weights(settings.scoring_weights_path)
     _require_raw(warehouse)
+    ensure_public_suffixes(warehouse)
     variables: dict[str, Any] = {"scoring_weights": weights.to_rows(), "weights_version": weights_version}
     if settings.as_of_date is not None:
         variables["as_of_date"] = settings.as_of_date.isoformat()

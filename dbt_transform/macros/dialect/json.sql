@@ -1,17 +1,17 @@
-{# JSON text of the named columns, nulls kept. #}
-{% macro json_row(columns) -%}
-    {{ adapter.dispatch('json_row')(columns) }}
+{# JSON text of the named columns, nulls kept; `prefix` stands before their names in SQL and not in the JSON. #}
+{% macro json_row(columns, prefix="") -%}
+    {{ adapter.dispatch('json_row')(columns, prefix) }}
 {%- endmacro %}
 
-{% macro default__json_row(columns) -%}
+{% macro default__json_row(columns, prefix) -%}
     to_json(object_construct_keep_null(
-        {%- for column in columns %}'{{ column }}', {{ column }}{{ ', ' if not loop.last }}{% endfor -%}
+        {%- for column in columns %}'{{ column }}', {{ prefix }}{{ column }}{{ ', ' if not loop.last }}{% endfor -%}
     ))
 {%- endmacro %}
 
-{% macro duckdb__json_row(columns) -%}
+{% macro duckdb__json_row(columns, prefix) -%}
     cast(json_object(
-        {%- for column in columns %}'{{ column }}', {{ column }}{{ ', ' if not loop.last }}{% endfor -%}
+        {%- for column in columns %}'{{ column }}', {{ prefix }}{{ column }}{{ ', ' if not loop.last }}{% endfor -%}
     ) as varchar)
 {%- endmacro %}
 

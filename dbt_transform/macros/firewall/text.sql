@@ -9,14 +9,6 @@
 {%- endmacro %}
 
 
-{# The first step of every base model: all source columns cleaned, under their own names. #}
-{% macro clean_columns(columns) -%}
-    {%- for column in columns %}
-    {{ clean_text(column) }} as {{ column }}{{ "," if not loop.last }}
-    {%- endfor %}
-{%- endmacro %}
-
-
 {# One repair: HTML entities of names and titles. `&amp;` comes last, so that `&amp;lt;` is decoded once and not twice. #}
 {% macro decode_entities(column) -%}
     {%- set entities = [
@@ -40,17 +32,10 @@
 {%- endmacro %}
 
 
-{# One repair: the host of an address or URL in lower case, without `www.`, port and path; null when it is none. #}
-{% macro parse_domain(column) -%}
-    {%- set pattern = "([a-z]+://)?([^/@ ]*@)?(www[.])?([a-z0-9_-]+([.][a-z0-9_-]+)*[.][a-z][a-z0-9-]+)[.]?(:[0-9]+)?([/?#].*)?" -%}
-    {{ matched_group("lower(" ~ column ~ ")", pattern, 4) }}
-{%- endmacro %}
-
-
 {# One repair: true and false in the ways that exports write them. #}
 {% macro parse_boolean(column) -%}
     case
-        when lower({{ column }}) in ('true', 't', 'yes', 'y', '1', '1.0') then true
-        when lower({{ column }}) in ('false', 'f', 'no', 'n', '0', '0.0') then false
+        when lower({{ column }}) in ('true', 't', 'yes', 'y', 'on', '1', '1.0', 'x') then true
+        when lower({{ column }}) in ('false', 'f', 'no', 'n', 'off', '0', '0.0') then false
     end
 {%- endmacro %}

@@ -1,28 +1,25 @@
 {# Nothing lost, nothing doubled: for each RAW table, rows in staging + distinct rows in quarantine = rows in RAW. #}
-{%- set raw_tables = {
-    "hubspot_companies": "stg_hubspot__companies",
-    "hubspot_contacts": "stg_hubspot__contacts",
-    "hubspot_deals": "stg_hubspot__deals",
-    "hubspot_web_visits": "stg_hubspot__web_visits",
-    "salesforce_accounts": "stg_salesforce__accounts",
-    "salesforce_contacts": "stg_salesforce__contacts",
-    "salesforce_opportunities": "stg_salesforce__opportunities",
-    "salesforce_opportunity_history": "stg_salesforce__opportunity_history",
-} -%}
-
 with counted as (
-    {%- for raw_table, staging_view in raw_tables.items() %}
+    {%- for source_system, tables in fromjson(staged_tables()).items() %}
+    {%- set last_source = loop.last %}
+    {%- for table in tables %}
     select
-        '{{ raw_table }}' as source_table,
-        (select count(*) from {{ source("raw", raw_table) }}) as raw_rows,
-        (select count(*) from {{ ref(staging_view) }}) as staged_rows,
+        '{{ source_system }}_{{ table }}' as source_table,
+        (select count(*) from {{ source("raw", source_system ~ "_" ~ table) }}) as raw_rows,
+        (select count(*) from {{ ref("stg_" ~ source_system ~ "__" ~ table) }}) as staged_rows,
         (
             select count(distinct source_system || '|' || source_record_id) from {{ ref("quarantine_rows") }}
-            where source_table = '{{ raw_table }}'
+            where source_table = '{{ source_system }}_{{ table }}'
         ) as quarantined_rows
-    {{ "union all" if not loop.last }}
+    {{ "union all" if not (loop.last and last_source) }}
+    {%- endfor %}
     {%- endfor %}
 )
 
-select * from counted
+select
+    counted.*,
+    source_table || ' has ' || cast(raw_rows as varchar) || ' rows in RAW, but ' || cast(staged_rows as varchar)
+    || ' in staging and ' || cast(quarantined_rows as varchar)
+    || ' in quarantine. If rows were taken out of RAW by hand, build again with full_refresh.' as message
+from counted
 where staged_rows + quarantined_rows <> raw_rows

@@ -1,49 +1,41 @@
 {{ config(materialized="table") }}
-{%- set columns = [
-    "id", "name", "domain", "industry", "city", "state", "country", "numberofemployees", "annualrevenue",
-    "lifecyclestage", "fleet_size", "vehicle_type", "salesforce_account_id", "createdate", "hs_lastmodifieddate",
-] -%}
-{%- set types = {
+{%- set columns = {
+    "id": "text",
+    "name": "name",
+    "domain": "domain",
+    "industry": "text",
+    "city": "name",
+    "state": "text",
+    "country": "text",
     "numberofemployees": "count",
-    "annualrevenue": "amount",
+    "annualrevenue": "money",
+    "lifecyclestage": "text",
     "fleet_size": "count",
+    "vehicle_type": "text",
+    "salesforce_account_id": "salesforce_id",
     "createdate": "timestamp",
+    "hs_lastmodifieddate": "text",
+    "hs_merged_object_ids": "hubspot_ids",
 } -%}
 
-with cleaned as (
-    select
-        {{ load_columns() }},
-        {{ json_row(columns + ["extra"]) }} as raw_row,
-        {{ clean_columns(columns) }}
-    from {{ source("raw", "hubspot_companies") }}
-),
-
-typed as (
-    select
-        cleaned.*,
-        {{ typed_columns(types) }}
-    from cleaned
-)
+with {{ checked_rows("hubspot", "companies", columns) }}
 
 select
-    {{ load_columns() }},
+    {{ record_columns() }},
     source_record_id as company_id,
-    {{ decode_entities("name") }} as company_name,
-    {{ parse_domain("domain") }} as domain,
+    name_typed as company_name,
+    registrable_domain as domain,
     {{ to_industry("industry") }} as industry,
-    {{ decode_entities("city") }} as city,
+    city_typed as city,
     state,
     {{ to_country("country") }} as country,
     numberofemployees_typed as employees,
-    annualrevenue_typed as annual_revenue_usd,
+    annualrevenue_usd as annual_revenue_usd,
     {{ to_lifecycle_stage("lifecyclestage") }} as lifecycle_stage,
     fleet_size_typed as fleet_size,
     {{ to_vehicle_type("vehicle_type") }} as vehicle_type,
-    salesforce_account_id,
+    salesforce_account_id_typed as salesforce_account_id,
+    hs_merged_object_ids_typed as merged_company_ids,
     createdate_typed as created_at,
-    {{ failed_checks("id", types, [
-        ("annualrevenue_typed < 0", "annualrevenue", "negative_amount"),
-    ]) }},
-    case when failed_checks <> '' then raw_row end as failed_row,
-    {{ audit_columns() }}
-from typed
+    {{ check_columns(columns) }}
+from checked

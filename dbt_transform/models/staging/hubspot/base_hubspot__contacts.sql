@@ -1,42 +1,38 @@
 {{ config(materialized="table") }}
-{%- set columns = [
-    "id", "email", "firstname", "lastname", "jobtitle", "phone", "company_id", "company", "lifecyclestage",
-    "hs_merged_object_ids", "createdate", "lastmodifieddate",
-] -%}
-{%- set types = {
+{%- set columns = {
+    "id": "text",
+    "email": "email",
+    "firstname": "name",
+    "lastname": "name",
+    "jobtitle": "name",
+    "phone": "text",
+    "company_id": "hubspot_id",
+    "company": "name",
+    "lifecyclestage": "text",
+    "hs_merged_object_ids": "hubspot_ids",
     "createdate": "timestamp",
+    "lastmodifieddate": "text",
+    "salesforce_contact_id": "salesforce_id",
+    "salesforce_lead_id": "salesforce_id",
 } -%}
 
-with cleaned as (
-    select
-        {{ load_columns() }},
-        {{ json_row(columns + ["extra"]) }} as raw_row,
-        {{ clean_columns(columns) }}
-    from {{ source("raw", "hubspot_contacts") }}
-),
-
-typed as (
-    select
-        cleaned.*,
-        {{ typed_columns(types) }}
-    from cleaned
-)
+with {{ checked_rows("hubspot", "contacts", columns) }}
 
 select
-    {{ load_columns() }},
+    {{ record_columns() }},
     source_record_id as contact_id,
-    {{ parse_email("email") }} as email,
-    split_part({{ parse_email("email") }}, '@', 2) as email_domain,
-    {{ decode_entities("firstname") }} as first_name,
-    {{ decode_entities("lastname") }} as last_name,
-    {{ decode_entities("jobtitle") }} as job_title,
+    email_typed as email,
+    registrable_email as email_domain,
+    firstname_typed as first_name,
+    lastname_typed as last_name,
+    jobtitle_typed as job_title,
     phone,
-    company_id,
-    {{ decode_entities("company") }} as company_name,
+    company_id_typed as company_id,
+    company_typed as company_name,
     {{ to_lifecycle_stage("lifecyclestage") }} as lifecycle_stage,
-    hs_merged_object_ids as merged_contact_ids,
+    salesforce_contact_id_typed as salesforce_contact_id,
+    salesforce_lead_id_typed as salesforce_lead_id,
+    hs_merged_object_ids_typed as merged_contact_ids,
     createdate_typed as created_at,
-    {{ failed_checks("id", types) }},
-    case when failed_checks <> '' then raw_row end as failed_row,
-    {{ audit_columns() }}
-from typed
+    {{ check_columns(columns) }}
+from checked

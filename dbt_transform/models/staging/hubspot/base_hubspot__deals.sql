@@ -1,54 +1,41 @@
 {{ config(materialized="table") }}
-{%- set columns = [
-    "id", "dealname", "amount", "deal_currency_code", "pipeline", "dealstage", "hs_is_closed", "hs_is_closed_won",
-    "company_id", "owner_id", "closedate", "createdate", "hs_lastmodifieddate",
-] -%}
-{%- set types = {
-    "amount": "amount",
+{%- set columns = {
+    "id": "text",
+    "dealname": "name",
+    "amount": "money:deal_currency_code",
+    "deal_currency_code": "text",
+    "pipeline": "text",
+    "dealstage": "text",
     "hs_is_closed": "boolean",
     "hs_is_closed_won": "boolean",
+    "company_id": "hubspot_id",
+    "owner_id": "hubspot_id",
     "closedate": "timestamp",
     "createdate": "timestamp",
+    "hs_lastmodifieddate": "text",
+    "dealtype": "text",
+    "salesforce_opportunity_id": "salesforce_id",
+    "hs_merged_object_ids": "hubspot_ids",
 } -%}
 
-with cleaned as (
-    select
-        {{ load_columns() }},
-        {{ json_row(columns + ["extra"]) }} as raw_row,
-        {{ clean_columns(columns) }}
-    from {{ source("raw", "hubspot_deals") }}
-),
-
-typed as (
-    select
-        cleaned.*,
-        {{ usd_rate("amount", "deal_currency_code") }} as usd_rate,
-        {{ typed_columns(types) }}
-    from cleaned
-)
+with {{ checked_rows("hubspot", "deals", columns) }}
 
 select
-    {{ load_columns() }},
+    {{ record_columns() }},
     source_record_id as deal_id,
-    {{ decode_entities("dealname") }} as deal_name,
-    cast(amount_typed * usd_rate as decimal(18, 2)) as amount_usd,
-    pipeline as pipeline_name,
-    dealstage as stage_name,
-    coalesce(
-        hs_is_closed_typed,
-        hs_is_closed_won_typed,
-        replace(lower(dealstage), ' ', '') in ('closedwon', 'closedlost'),
-        false
-    ) as is_closed,
-    coalesce(hs_is_closed_won_typed, replace(lower(dealstage), ' ', '') = 'closedwon', false) as is_won,
-    company_id,
-    owner_id,
+    dealname_typed as deal_name,
+    amount_usd,
+    amount_currency as currency_code,
+    pipeline as pipeline_id,
+    dealstage as stage_id,
+    dealtype as deal_type,
+    coalesce(hs_is_closed_typed, case when hs_is_closed_won_typed then true end) as is_closed,
+    coalesce(hs_is_closed_won_typed, case when not hs_is_closed_typed then false end) as is_won,
+    company_id_typed as company_id,
+    owner_id_typed as owner_id,
+    salesforce_opportunity_id_typed as salesforce_opportunity_id,
+    hs_merged_object_ids_typed as merged_deal_ids,
     closedate_typed as close_at,
     createdate_typed as created_at,
-    {{ failed_checks("id", types, [
-        ("amount_typed < 0", "amount", "negative_amount"),
-        ("amount is not null and usd_rate is null", "deal_currency_code", "unknown_currency"),
-    ]) }},
-    case when failed_checks <> '' then raw_row end as failed_row,
-    {{ audit_columns() }}
-from typed
+    {{ check_columns(columns) }}
+from checked

@@ -1,3 +1,1 @@
-select * exclude (failed_checks, failed_row)
-from {{ ref("base_hubspot__deals") }}
-where failed_checks = ''
+{{ passed_rows("base_hubspot__deals") }}

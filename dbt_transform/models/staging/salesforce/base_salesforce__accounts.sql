@@ -1,52 +1,43 @@
 {{ config(materialized="table") }}
-{%- set columns = [
-    "id", "name", "website", "industry", "type", "billing_city", "billing_state", "billing_country",
-    "number_of_employees", "annual_revenue", "fleet_size", "vehicle_type", "hubspot_company_id", "master_record_id",
-    "owner_id", "created_date", "system_modstamp",
-] -%}
-{%- set types = {
+{%- set columns = {
+    "id": "salesforce_id",
+    "name": "name",
+    "website": "domain",
+    "industry": "text",
+    "type": "text",
+    "billing_city": "name",
+    "billing_state": "text",
+    "billing_country": "text",
     "number_of_employees": "count",
-    "annual_revenue": "amount",
+    "annual_revenue": "money",
     "fleet_size": "count",
+    "vehicle_type": "text",
+    "hubspot_company_id": "hubspot_id",
+    "master_record_id": "salesforce_id",
+    "owner_id": "salesforce_id",
     "created_date": "timestamp",
+    "system_modstamp": "text",
 } -%}
 
-with cleaned as (
-    select
-        {{ load_columns() }},
-        {{ json_row(columns + ["extra"]) }} as raw_row,
-        {{ clean_columns(columns) }}
-    from {{ source("raw", "salesforce_accounts") }}
-),
-
-typed as (
-    select
-        cleaned.*,
-        {{ typed_columns(types) }}
-    from cleaned
-)
+with {{ checked_rows("salesforce", "accounts", columns, salesforce_key="id") }}
 
 select
-    {{ load_columns() }},
+    {{ record_columns() }},
     source_record_id as salesforce_account_id,
-    {{ decode_entities("name") }} as company_name,
-    {{ parse_domain("website") }} as domain,
+    name_typed as company_name,
+    registrable_website as domain,
     {{ to_industry("industry") }} as industry,
-    {{ decode_entities("billing_city") }} as city,
+    billing_city_typed as city,
     billing_state as state,
     {{ to_country("billing_country") }} as country,
     number_of_employees_typed as employees,
-    annual_revenue_typed as annual_revenue_usd,
+    annual_revenue_usd,
     {{ to_lifecycle_stage("type") }} as lifecycle_stage,
     fleet_size_typed as fleet_size,
     {{ to_vehicle_type("vehicle_type") }} as vehicle_type,
-    hubspot_company_id,
-    master_record_id,
-    owner_id,
+    hubspot_company_id_typed as hubspot_company_id,
+    master_record_id_typed as master_record_id,
+    owner_id_typed as owner_id,
     created_date_typed as created_at,
-    {{ failed_checks("id", types, [
-        ("annual_revenue_typed < 0", "annual_revenue", "negative_amount"),
-    ]) }},
-    case when failed_checks <> '' then raw_row end as failed_row,
-    {{ audit_columns() }}
-from typed
+    {{ check_columns(columns) }}
+from checked

@@ -1,41 +1,32 @@
 {{ config(materialized="table") }}
-{%- set columns = [
-    "id", "account_id", "email", "first_name", "last_name", "title", "phone", "lead_source", "master_record_id",
-    "created_date", "system_modstamp",
-] -%}
-{%- set types = {
+{%- set columns = {
+    "id": "salesforce_id",
+    "account_id": "salesforce_id",
+    "email": "email",
+    "first_name": "name",
+    "last_name": "name",
+    "title": "name",
+    "phone": "text",
+    "lead_source": "text",
+    "master_record_id": "salesforce_id",
     "created_date": "timestamp",
+    "system_modstamp": "text",
 } -%}
 
-with cleaned as (
-    select
-        {{ load_columns() }},
-        {{ json_row(columns + ["extra"]) }} as raw_row,
-        {{ clean_columns(columns) }}
-    from {{ source("raw", "salesforce_contacts") }}
-),
-
-typed as (
-    select
-        cleaned.*,
-        {{ typed_columns(types) }}
-    from cleaned
-)
+with {{ checked_rows("salesforce", "contacts", columns, salesforce_key="id") }}
 
 select
-    {{ load_columns() }},
+    {{ record_columns() }},
     source_record_id as contact_id,
-    account_id as salesforce_account_id,
-    {{ parse_email("email") }} as email,
-    split_part({{ parse_email("email") }}, '@', 2) as email_domain,
-    {{ decode_entities("first_name") }} as first_name,
-    {{ decode_entities("last_name") }} as last_name,
-    {{ decode_entities("title") }} as job_title,
+    account_id_typed as salesforce_account_id,
+    email_typed as email,
+    registrable_email as email_domain,
+    first_name_typed as first_name,
+    last_name_typed as last_name,
+    title_typed as job_title,
     phone,
     lead_source,
-    master_record_id,
+    master_record_id_typed as master_record_id,
     created_date_typed as created_at,
-    {{ failed_checks("id", types) }},
-    case when failed_checks <> '' then raw_row end as failed_row,
-    {{ audit_columns() }}
-from typed
+    {{ check_columns(columns) }}
+from checked

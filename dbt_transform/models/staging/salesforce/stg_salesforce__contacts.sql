@@ -1,3 +1,1 @@
-select * exclude (failed_checks, failed_row)
-from {{ ref("base_salesforce__contacts") }}
-where failed_checks = ''
+{{ passed_rows("base_salesforce__contacts") }}

@@ -1,0 +1,73 @@
+{#
+    One repair: the host of an address or URL in lower case, without `www.`, port and path; null when it is none. Letters
+    of every alphabet are fine, IP addresses are no host.
+#}
+{% macro parse_domain(column) -%}
+    {%- set letter = "[^][ /@:?#.,;<>(){}=&%\"|]" -%}
+    {%- set top = "[^][ /@:?#.,;<>(){}=&%\"|0-9-]" -%}
+    {%- set pattern = "([a-z]+://)?([^/@ ]*@)?(www[.])?(" ~ letter ~ "+([.]" ~ letter ~ "+)*[.]" ~ top ~ letter ~ "+)[.]?(:[0-9]+)?([/?#].*)?" -%}
+    {{ matched_group("lower(" ~ column ~ ")", pattern, 4) }}
+{%- endmacro %}
+
+
+{#
+    CTEs that end in `registrable`, one row per host of the CTE `typed`: the domain that its owner registered, by the public
+    suffix list (https://publicsuffix.org): `mail.acme.co.uk` -> `acme.co.uk`. The private section counts, since two
+    customers of `github.io` are two owners. Null for a host that is a public suffix itself.
+
+    The longest rule that matches a host's last labels wins, an exception before all; without one the suffix is one label.
+#}
+{% macro registrable_domains(columns) -%}
+    {%- set most_labels = 7 -%}
+hosts as (
+    {%- for column in columns %}
+    select distinct {{ column }}_host as host from typed
+    where {{ column }}_host is not null
+    {{ "union" if not loop.last }}
+    {%- endfor %}
+),
+
+tails as (
+    select
+        host,
+        length(host) - length(replace(host, '.', '')) + 1 as labels,
+        split_part(host, '.', -1) as tail_1
+        {%- for label in range(2, most_labels + 2) %},
+        nullif(split_part(host, '.', -{{ label }}), '') || '.' || tail_{{ label - 1 }} as tail_{{ label }}
+        {%- endfor %}
+    from hosts
+),
+
+matched_rules as (
+    {%- for label in range(1, most_labels + 1) %}
+    select
+        tails.host,
+        rules.suffix_labels,
+        rules.is_exception
+    from tails
+    inner join {{ source("raw", "public_suffixes") }} as rules
+        on tails.tail_{{ label }} = rules.tail and tails.labels >= rules.suffix_labels
+    {{ "union all" if not loop.last }}
+    {%- endfor %}
+),
+
+host_suffixes as (
+    select
+        host,
+        coalesce(max(case when is_exception then suffix_labels end), max(suffix_labels)) as suffix_labels
+    from matched_rules
+    group by host
+),
+
+registrable as (
+    select
+        tails.host,
+        case coalesce(host_suffixes.suffix_labels, 1)
+            {%- for label in range(1, most_labels + 1) %}
+            when {{ label }} then tails.tail_{{ label + 1 }}
+            {%- endfor %}
+        end as registrable_domain
+    from tails
+    left join host_suffixes on tails.host = host_suffixes.host
+),
+{%- endmacro %}

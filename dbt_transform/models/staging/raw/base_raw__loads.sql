@@ -1,0 +1,19 @@
+{{ config(materialized="table") }}
+
+select
+    load_id,
+    source,
+    source_system,
+    source_table,
+    mode,
+    is_complete,
+    is_baseline,
+    seen,
+    inserted,
+    updated,
+    unchanged,
+    duplicates,
+    rejected,
+    loaded_at,
+    {{ audit_columns() }}
+from {{ source("raw", "loads") }}
