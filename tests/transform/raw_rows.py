@@ -3,14 +3,9 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-import sqlalchemy as sa
+from tests.transform.raw_landing import LANDED_AT, Row, land_rows
 
-from services.ingest.adapters.raw_tables import RAW_TABLES, create_raw_tables
-from shared.warehouse import Warehouse
-
-LANDED_AT = datetime(2026, 3, 1, 6)
-
-Row = Mapping[str, str | bool | None]
+__all__ = ["LANDED_AT", "ROWS", "Row", "land_rows"]
 
 ROWS: Mapping[str, Sequence[Row]] = {
     "hubspot_companies": [
@@ -44,6 +39,7 @@ ROWS: Mapping[str, Sequence[Row]] = {
     "hubspot_deals": [
         {"id": "21", "dealname": "Sold", "amount": "900", "dealstage": "closedwon", "company_id": "2"},
         {"id": "22", "dealname": "Dangling", "amount": None, "dealstage": "new", "company_id": "404"},
+        {"id": "24", "dealname": "Associated", "amount": "50", "dealstage": "new"},
         {"id": "23", "dealname": "Euros", "amount": "12.500,00 €", "dealstage": "new", "company_id": "1"},
     ],
     "hubspot_web_visits": [
@@ -104,26 +100,100 @@ ROWS: Mapping[str, Sequence[Row]] = {
         {"id": "H1", "opportunity_id": "O1", "stage_name": "Proposal", "created_date": "2026-01-02T00:00:00Z"},
         {"id": "H2", "opportunity_id": "O1", "probability": "likely", "created_date": "2026-01-03T00:00:00Z"},
     ],
+    "hubspot_pipeline_stages": [
+        {"id": "new", "pipeline_id": "default", "label": "New", "is_closed": "FALSE", "probability": "0.1"},
+        {
+            "id": "closedwon",
+            "pipeline_id": "default",
+            "label": "Closed won",
+            "is_closed": "TRUE",
+            "closed_won": "TRUE",
+            "probability": "1.0",
+            "display_order": "5",
+        },
+        {"id": "limbo", "pipeline_id": "default", "label": "Limbo", "is_closed": "perhaps"},
+    ],
+    "hubspot_deal_stage_history": [
+        {"deal_id": "21", "stage_id": "new", "entered_at": "2025-12-01T09:00:00Z"},
+        {"deal_id": "21", "stage_id": "closedwon", "entered_at": "1769000000000"},
+        {"deal_id": "22", "stage_id": None, "entered_at": "2026-01-05"},
+    ],
+    "hubspot_deal_companies": [{"deal_id": "24", "company_id": "7"}, {"deal_id": "24", "company_id": None}],
+    "hubspot_deal_contacts": [{"deal_id": "24", "contact_id": "12.0"}],
+    "hubspot_form_submissions": [
+        {
+            "id": "f1",
+            "contact_id": "11",
+            "form_id": "demo",
+            "form_name": "Book a demo",
+            "page_url": "https://fleet.example/demo",
+            "submitted_at": "2026-02-10T10:00:00Z",
+        },
+        {"id": "f2", "contact_id": "11", "form_id": "demo"},
+    ],
+    "hubspot_email_events": [
+        {
+            "id": "e1",
+            "event_type": "CLICK",
+            "recipient": "ANN@miller-freight.com",
+            "email_campaign_id": "900",
+            "is_filtered": "false",
+            "occurred_at": "1770800000000",
+        },
+        {"id": "e2", "event_type": "CLICK", "recipient": "bob@miller-freight.com", "is_filtered": "true"}
+        | {"occurred_at": "2026-02-11 10:00:00"},
+        {"id": "e3", "event_type": "OPEN", "recipient": "ann@miller-freight.com", "occurred_at": "13/13/2026"},
+        {"id": "e4", "event_type": "OPEN", "recipient": "ann@miller-freight.com", "occurred_at": "2062-02-11"},
+    ],
+    "hubspot_email_campaigns": [{"id": "900", "name": "February &amp; news", "subject": "New routes"}],
+    "hubspot_contact_merges": [{"surviving_id": "11", "merged_id": "19", "merged_at": "2026-02-01T00:00:00Z"}],
+    "hubspot_deal_merges": [{"surviving_id": "21", "merged_id": "29", "merged_at": "2026-02-01T00:00:00Z"}],
+    "salesforce_leads": [
+        {
+            "id": "00Q1G00000nDnM5UAK",
+            "email": "ann@miller-freight.com",
+            "company": "Miller Freight",
+            "is_converted": "true",
+            "converted_date": "2025-06-01",
+            "converted_account_id": "SF1",
+            "converted_contact_id": "C1",
+            "created_date": "2025-05-01",
+            "source_updated_at": datetime(2026, 1, 2),
+        },
+        {"id": "00Q1G00000nDnM5", "email": "old@miller-freight.com", "source_updated_at": datetime(2026, 1, 1)},
+        {"id": "L2", "email": "zoe@site.lone-builders.example", "company": "Lone Builders", "created_date": "46023.5"},
+        {"id": "L3", "company": "Counted wrongly", "number_of_employees": "lots"},
+    ],
+    "salesforce_campaigns": [
+        {
+            "id": "K1",
+            "name": "Fleet expo",
+            "type": "Conference",
+            "start_date": "2026-02-01",
+            "budgeted_cost": "$10,000",
+        },
+        {"id": "K2", "name": "Roadshow", "budgeted_cost": "10.000,00 €"},
+    ],
+    "salesforce_campaign_members": [
+        {"id": "M1", "campaign_id": "K1", "contact_id": "C1", "has_responded": "true"}
+        | {"first_responded_date": "2026-02-12"},
+        {"id": "M2", "campaign_id": "K1", "lead_id": "L2", "has_responded": "false"},
+        {
+            "id": "M3",
+            "campaign_id": "K1",
+            "lead_id": "L2",
+            "has_responded": "true",
+            "first_responded_date": "2099-01-01",
+        },
+    ],
+    "salesforce_tasks": [
+        {"id": "T1", "account_id": "SF1", "subject": "Call", "status": "Completed", "activity_date": "2026-02-01"},
+        {"id": "T2", "account_id": "SF3", "subject": "Mail", "status": "Not Started", "activity_date": "next week"},
+    ],
+    "billing_subscriptions": [
+        {"id": "B1", "salesforce_account_id": "SF1", "plan": "Pro", "arr": "$100.00", "started_at": "2/1/2026"},
+        {"id": "B2", "hubspot_company_id": "2.0", "arr": "900", "seats": "12", "started_at": "2026-01-15"},
+        {"id": "B3", "salesforce_account_id": "SF3", "arr": "50", "started_at": "2026-02-01", "ended_at": "2026-01-01"},
+        {"id": "B4", "customer_domain": "www.gone.example", "started_at": "2026-02-01"},
+    ],
 }
-
-
-def land_rows(warehouse: Warehouse, rows: Mapping[str, Sequence[Row]]) -> None:
-    """Create the RAW tables and insert the rows, as ingest would have landed them."""
-    with warehouse.core(write=True) as connection:
-        create_raw_tables(connection)
-        for name, records in rows.items():
-            table = RAW_TABLES[name]
-            connection.execute(sa.insert(table), [_landed(name, table, number, r) for number, r in enumerate(records)])
-
-
-def _landed(name: str, table: sa.Table, number: int, row: Row) -> dict[str, object]:
-    return {
-        **{column.name: None for column in table.columns},
-        "source_system": name.split("_")[0],
-        "source_record_id": row.get("id"),
-        "is_deleted": False,
-        "row_hash": f"{name}-{number}",
-        "load_id": "load-1",
-        "loaded_at": LANDED_AT,
-        **row,
-    }

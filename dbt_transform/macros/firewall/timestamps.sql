@@ -85,7 +85,7 @@
 
 {# To the second: a spreadsheet's day has too few digits for more. #}
 {% macro timestamp_of_serial(column) -%}
-    {%- set seconds = "cast(round(try_cast(" ~ column ~ " as decimal(18, 9)) * 86400) as bigint)" -%}
+    {%- set seconds = "cast(round(try_cast(" ~ column ~ " as decimal(28, 9)) * 86400) as bigint)" -%}
     {%- set days = "cast(floor(" ~ seconds ~ " / 86400) as integer)" -%}
     {{ dbt.dateadd("second", "mod(" ~ seconds ~ ", 86400)", dbt.dateadd("day", days, "cast('1899-12-30' as timestamp)")) }}
 {%- endmacro %}
