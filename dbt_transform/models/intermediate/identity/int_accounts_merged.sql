@@ -2,9 +2,12 @@ with account_ids as (
     select
         account_id,
         min(match_method) as match_method,
+        min(match_confidence) as match_confidence,
+        min(matched_on) as matched_on,
         max(case when source_system = 'hubspot' then source_record_id end) as hubspot_company_id,
         max(case when source_system = 'salesforce' then source_record_id end) as salesforce_account_id
     from {{ ref("int_accounts_matched") }}
+    where match_method <> 'merged'
     group by account_id
 ),
 
@@ -16,6 +19,8 @@ merged as (
         account_ids.hubspot_company_id,
         account_ids.salesforce_account_id,
         account_ids.match_method,
+        account_ids.match_confidence,
+        account_ids.matched_on,
         coalesce(
             companies.company_name, accounts.company_name, companies.domain, accounts.domain, account_ids.account_id
         ) as account_name,

@@ -1,41 +1,168 @@
-with contacts as (
+with account_records as (
+    select * from {{ ref("int_accounts_matched") }}
+),
+
+persons as (
+    select * from {{ ref("int_contacts_linked") }}
+),
+
+records as (
     select
         source_system,
+        'contact' as record_type,
         contact_id,
-        email,
-        email_domain,
-        company_id as account_record_id
+        company_id as account_record_id,
+        cast(null as varchar) as converted_account_id,
+        cast(null as varchar) as domain,
+        email_domain
     from {{ ref("stg_hubspot__contacts") }}
-    where not is_deleted
     union all
     select
         source_system,
+        'contact' as record_type,
         contact_id,
-        email,
-        email_domain,
-        salesforce_account_id as account_record_id
+        salesforce_account_id as account_record_id,
+        cast(null as varchar) as converted_account_id,
+        cast(null as varchar) as domain,
+        email_domain
     from {{ ref("stg_salesforce__contacts") }}
-    where not is_deleted
+    union all
+    select
+        source_system,
+        'lead' as record_type,
+        lead_id as contact_id,
+        cast(null as varchar) as account_record_id,
+        converted_account_id,
+        domain,
+        email_domain
+    from {{ ref("stg_salesforce__leads") }}
 ),
 
--- A domain stands for one account only: the oldest.
+-- Every domain that a record of the account has, merged ones included.
+account_domains as (
+    select
+        source_system,
+        company_id as source_record_id,
+        domain
+    from {{ ref("stg_hubspot__companies") }}
+    where domain is not null
+    union all
+    select
+        source_system,
+        salesforce_account_id as source_record_id,
+        domain
+    from {{ ref("stg_salesforce__accounts") }}
+    where domain is not null
+),
+
+-- A domain stands for one account only: the oldest whose own it is, before one that has it from a merged record.
 account_of_domain as (
     select
-        domain,
-        account_id
-    from {{ ref("int_accounts_merged") }}
-    where domain is not null and not {{ is_free_mail_domain("domain") }}
-    {{ top_n_by(["domain"], ["created_at nulls last", "account_id"]) }}
+        account_domains.domain,
+        accounts.account_id
+    from account_domains
+    inner join account_records
+        on
+            account_domains.source_system = account_records.source_system
+            and account_domains.source_record_id = account_records.source_record_id
+    inner join {{ ref("int_accounts_merged") }} as accounts on account_records.account_id = accounts.account_id
+    where not {{ is_free_mail_domain("account_domains.domain") }}
+    {{ top_n_by(
+        ["account_domains.domain"],
+        [
+            "case when account_records.match_method = 'merged' then 1 else 0 end",
+            "accounts.created_at nulls last",
+            "accounts.account_id",
+        ],
+    ) }}
+),
+
+live_records as (
+    select
+        persons.source_system,
+        persons.record_type,
+        persons.contact_id,
+        persons.person_id,
+        referenced.account_id as referenced_account_id,
+        converted.account_id as converted_account_id,
+        of_domain.account_id as domain_account_id,
+        of_email_domain.account_id as email_domain_account_id
+    from persons
+    inner join records
+        on
+            persons.source_system = records.source_system
+            and persons.record_type = records.record_type
+            and persons.contact_id = records.contact_id
+    left join account_records as referenced
+        on
+            records.source_system = referenced.source_system
+            and records.account_record_id = referenced.source_record_id
+    left join account_records as converted
+        on
+            records.source_system = converted.source_system
+            and records.converted_account_id = converted.source_record_id
+    left join account_of_domain as of_domain on records.domain = of_domain.domain
+    left join account_of_domain as of_email_domain on records.email_domain = of_email_domain.domain
+    where persons.contact_id = persons.surviving_contact_id
+),
+
+-- The account that the person's records name, where they name one and the same.
+account_of_person as (
+    select
+        person_id,
+        min(coalesce(referenced_account_id, converted_account_id)) as account_id
+    from live_records
+    group by person_id
+    having
+        min(coalesce(referenced_account_id, converted_account_id))
+        = max(coalesce(referenced_account_id, converted_account_id))
+),
+
+live_matches as (
+    select
+        live_records.source_system,
+        live_records.record_type,
+        live_records.contact_id,
+        coalesce(
+            live_records.referenced_account_id,
+            live_records.converted_account_id,
+            account_of_person.account_id,
+            live_records.domain_account_id,
+            live_records.email_domain_account_id
+        ) as account_id,
+        case
+            when live_records.referenced_account_id is not null then 'account_reference'
+            when live_records.converted_account_id is not null then 'converted_lead'
+            when account_of_person.account_id is not null then 'same_person'
+            when live_records.domain_account_id is not null then 'domain'
+            when live_records.email_domain_account_id is not null then 'email_domain'
+            else 'none'
+        end as match_method,
+        case
+            when live_records.referenced_account_id is not null then 1.00
+            when live_records.converted_account_id is not null then 0.95
+            when account_of_person.account_id is not null then 0.90
+            when live_records.domain_account_id is not null then 0.80
+            when live_records.email_domain_account_id is not null then 0.70
+        end as match_confidence
+    from live_records
+    left join account_of_person on live_records.person_id = account_of_person.person_id
 )
 
 select
-    contacts.source_system,
-    contacts.contact_id,
-    -- Hashed, since an id travels into logs and errors and an address must not.
-    md5(coalesce(contacts.email, contacts.source_system || ':' || contacts.contact_id)) as person_id,
-    coalesce(accounts.account_id, account_of_domain.account_id) as account_id,
+    persons.source_system,
+    persons.record_type,
+    persons.contact_id,
+    persons.surviving_contact_id,
+    persons.person_id,
+    live_matches.account_id,
+    case when persons.contact_id = persons.surviving_contact_id then live_matches.match_method else 'merged' end
+        as match_method,
+    cast(live_matches.match_confidence as decimal(3, 2)) as match_confidence,
     {{ audit_columns() }}
-from contacts
-left join {{ ref("int_accounts_matched") }} as accounts
-    on contacts.source_system = accounts.source_system and contacts.account_record_id = accounts.source_record_id
-left join account_of_domain on contacts.email_domain = account_of_domain.domain
+from persons
+inner join live_matches
+    on
+        persons.source_system = live_matches.source_system
+        and persons.record_type = live_matches.record_type
+        and persons.surviving_contact_id = live_matches.contact_id

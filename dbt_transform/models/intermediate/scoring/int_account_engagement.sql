@@ -6,6 +6,7 @@ with visits as (
         touched_at,
         {{ dbt.datediff("touched_at", as_of_date(), "day") }} as days_ago
     from {{ ref("int_touchpoints") }}
+    where touch_type = 'web_visit'
 ),
 
 account_visits as (

@@ -5,6 +5,8 @@ select
     accounts.hubspot_company_id,
     accounts.salesforce_account_id,
     accounts.match_method,
+    accounts.match_confidence,
+    accounts.matched_on,
     accounts.account_name,
     accounts.domain,
     accounts.industry,

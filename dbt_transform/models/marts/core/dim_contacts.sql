@@ -1,0 +1,22 @@
+select
+    person_id,
+    account_id,
+    match_method,
+    match_confidence,
+    hubspot_contact_id,
+    salesforce_contact_id,
+    salesforce_lead_id,
+    records,
+    email,
+    email_domain,
+    coalesce({{ is_free_mail_domain("email_domain") }}, false) as has_free_mail,
+    first_name,
+    last_name,
+    job_title,
+    phone,
+    lifecycle_stage,
+    lead_source,
+    lead_status,
+    created_at,
+    {{ audit_columns() }}
+from {{ ref("int_contacts_merged") }}
