@@ -51,7 +51,7 @@ def test_a_warehouse_of_an_older_release_gets_what_it_lacks(snowflake: Warehouse
         connection.execute(sa.text("insert into raw.hubspot_companies (id) values ('1')"))
         create_raw_tables(connection)
         columns = "select id, hs_merged_object_ids, is_deleted from raw.hubspot_companies"
-        assert connection.execute(sa.text(columns)).all() == [("1", None, None)]
+        assert [tuple(row) for row in connection.execute(sa.text(columns))] == [("1", None, None)]
     with snowflake.core(write=True) as connection:
         asked: list[str] = []
         sa.event.listen(connection, "before_cursor_execute", lambda *call: asked.append(call[2].lower()))
@@ -65,4 +65,5 @@ def test_a_load_is_recorded_once(snowflake: Warehouse) -> None:
         for counts in (LandedCounts(2, 2, 0, 0, 0, 0), LandedCounts(2, 0, 0, 2, 0, 0), LandedCounts(3, 1, 0, 2, 0, 0)):
             record_load(connection, LOAD, {"hubspot_deals": counts})
         recorded = "select load_id, source_table, is_complete, seen, inserted, unchanged from raw.loads"
-        assert connection.execute(sa.text(recorded)).all() == [("job-1", "hubspot_deals", True, 3, 1, 2)]
+        rows = [tuple(row) for row in connection.execute(sa.text(recorded))]
+    assert rows == [("job-1", "hubspot_deals", True, 3, 1, 2)]

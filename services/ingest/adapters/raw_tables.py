@@ -23,7 +23,7 @@ def _raw_table(name: str) -> sa.Table:
             primary_key=True,
             comment="Trimmed key of the record, several joined by |; keyless:<row_hash> for a record without one",
         ),
-        *(sa.Column(column, sa.Text, comment="As the source wrote it") for column in source_columns(name)),
+        *(sa.Column(column, sa.Text) for column in source_columns(name)),  # the table's comment speaks for them
         sa.Column("extra", sa.Text, comment="JSON object of the source columns that no RAW column takes"),
         sa.Column("source_updated_at", sa.DateTime, comment="The source's own change time, UTC; null if unreadable"),
         sa.Column("is_deleted", sa.Boolean, nullable=False, comment="The source says deleted or archived"),
@@ -78,16 +78,20 @@ def create_raw_tables(connection: sa.Connection) -> None:
 
     A table of an older release gets the columns that it lacks, NULL for its rows: who upgrades keeps the warehouse.
     """
-    raw_metadata.create_all(connection, checkfirst=True)
-    present = {tuple(row) for row in connection.execute(sa.text(_PRESENT_COLUMNS))}
+    present: dict[str, set[str]] = {}
+    for table_name, column_name in connection.execute(sa.text(_PRESENT_COLUMNS)):
+        present.setdefault(table_name, set()).add(column_name)
+    # Only those that are missing: asking for each one by itself is a round trip each.
+    missing = [table for table in raw_metadata.sorted_tables if table.name not in present]
+    raw_metadata.create_all(connection, tables=missing, checkfirst=True)
     for table in raw_metadata.sorted_tables:
         for column in table.columns:
-            if (table.name, column.name) not in present:
+            if table.name in present and column.name not in present[table.name]:
                 _add_column(connection, table, column)
 
 
 def _add_column(connection: sa.Connection, table: sa.Table, column: sa.Column[Any]) -> None:
     kind = column.type.compile(connection.dialect)
     connection.execute(sa.text(f"alter table raw.{table.name} add column {column.name} {kind}"))
-    comment = (column.comment or "").replace("'", "''")
-    connection.execute(sa.text(f"comment on column raw.{table.name}.{column.name} is '{comment}'"))
+    if column.comment:
+        connection.execute(sa.schema.SetColumnComment(column))

@@ -12,6 +12,7 @@ Texts: TypeAlias = npt.NDArray[np.object_]
 Moments: TypeAlias = npt.NDArray[np.datetime64]
 
 MILLISECONDS_PER_DAY = 86_400_000
+_CAPITALS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 
 
 def random_stream(seed: int, *path: int) -> np.random.Generator:
@@ -42,8 +43,31 @@ def days(values: Floats) -> npt.NDArray[np.timedelta64]:
 
 
 def numbered(prefix: str, numbers: Ints, width: int, suffix: str = "") -> Texts:
-    """Record ids such as `001F000000042AAA`."""
+    """Record ids such as `pv-000000042`."""
     return objects([f"{prefix}{number:0{width}d}{suffix}" for number in numbers.tolist()])
+
+
+def salesforce_ids(prefix: str, numbers: Ints) -> Texts:
+    """Ids of 18 characters; the last three say which of the first 15 are capitals, five to a character."""
+    capitals = sum(1 << place for place, letter in enumerate(prefix) if letter.isupper())
+    return numbered(prefix, numbers, 10, f"{_CAPITALS[capitals]}AA")
+
+
+def shorten_some(rng: np.random.Generator, ids: Texts, share: float) -> Texts:
+    """Salesforce ids, a share of them in the 15 characters that its reports and old integrations write."""
+    short = rng.random(len(ids)) < share
+    return objects([id_[:15] if id_ and cut else id_ for id_, cut in zip(ids.tolist(), short.tolist())])
+
+
+def moments_between(rng: np.random.Generator, start: Moments, end: Moments) -> Moments:
+    """A moment in each span, the end excluded."""
+    moments: Moments = start + ((end - start) * rng.random(len(start))).astype("timedelta64[ms]")
+    return moments
+
+
+def flag_texts(flags: Flags) -> Texts:
+    """`true` and `false`."""
+    return np.where(flags, "true", "false").astype(object)
 
 
 def objects(values: list[Any]) -> Texts:
@@ -51,6 +75,11 @@ def objects(values: list[Any]) -> Texts:
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array
+
+
+def are_known(values: Texts) -> Flags:
+    """Which are not None."""
+    return np.array([value is not None for value in values], dtype=bool)
 
 
 def only_where(kept: Flags, values: Texts) -> Texts:

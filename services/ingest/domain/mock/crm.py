@@ -1,11 +1,13 @@
 """How HubSpot and Salesforce write down the same companies and people."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from services.ingest.domain.mock.arrays import (
+    Flags,
     Ints,
     Moments,
     Texts,
@@ -15,15 +17,18 @@ from services.ingest.domain.mock.arrays import (
     only_where,
     pick,
     random_stream,
+    salesforce_ids,
+    shorten_some,
     to_iso,
 )
 from services.ingest.domain.mock.market import Market
+from services.ingest.domain.mock.merges import Merged
 from services.ingest.domain.mock.opportunities import Deals
 from services.ingest.domain.mock.options import MockOptions
 from services.ingest.domain.mock.pools import JOB_TITLES, People
 
 # Each CRM has words of its own for an industry; staging maps both.
-_SALESFORCE_INDUSTRIES: Final = {
+SALESFORCE_INDUSTRIES: Final = {
     "construction": "Construction",
     "logistics": "Transportation",
     "field_services": "Facilities Services",
@@ -64,6 +69,7 @@ class Contacts:
     hubspot_id: Texts
     salesforce_id: Texts
     visitor_id: Texts
+    in_salesforce: Flags
 
 
 def build_contacts(options: MockOptions, market: Market, horizon: np.datetime64, people: People) -> Contacts:
@@ -87,15 +93,16 @@ def build_contacts(options: MockOptions, market: Market, horizon: np.datetime64,
         created=created,
         changed=created + days((horizon - created) / np.timedelta64(1, "D") * rng.random(count) * 0.99),
         hubspot_id=numbered("", 5_200_000_000 + number * 3, 10),
-        salesforce_id=numbered("003Fm", number, 10, "AAB"),
+        salesforce_id=salesforce_ids("003Fm", number),
         visitor_id=objects([f"v{n:012x}" for n in rng.integers(0, 2**48, count).tolist()]),
+        in_salesforce=market.in_salesforce[account] & (random_stream(options.seed, 7).random(count) < 0.7),
     )
 
 
 def to_hubspot_companies(
-    options: MockOptions, market: Market, deals: Deals, horizon: np.datetime64
+    options: MockOptions, market: Market, deals: Sequence[Deals], accounts: Merged, horizon: np.datetime64
 ) -> dict[str, Texts]:
-    """Rows of `hubspot_companies`; six in ten of the shared ones carry Salesforce's id."""
+    """Rows of `hubspot_companies`; six in ten of the shared ones carry Salesforce's id, some one that is gone."""
     rng = random_stream(options.seed, 5)
     here = market.in_hubspot
     linked = market.in_salesforce & (rng.random(len(here)) < 0.6)
@@ -112,7 +119,7 @@ def to_hubspot_companies(
         "lifecyclestage": _lifecycle_stages(rng, market, deals),
         "fleet_size": market.fleet_size.astype(str).astype(object),
         "vehicle_type": market.vehicle_type,
-        "salesforce_account_id": only_where(linked, market.salesforce_id),
+        "salesforce_account_id": only_where(linked, accounts.named_instead(random_stream(options.seed, 24, 1), 0.5)),
         "createdate": to_iso(market.created, "Z"),
         "hs_lastmodifieddate": to_iso(_changed(rng, market.created, horizon), "Z"),
     }
@@ -120,9 +127,9 @@ def to_hubspot_companies(
 
 
 def to_salesforce_accounts(
-    options: MockOptions, market: Market, deals: Deals, horizon: np.datetime64
+    options: MockOptions, market: Market, deals: Deals, companies: Merged, horizon: np.datetime64
 ) -> dict[str, Texts]:
-    """Rows of `salesforce_accounts`; half of the shared ones carry HubSpot's id."""
+    """Rows of `salesforce_accounts`; half of the shared ones carry HubSpot's id, some one that is gone."""
     rng = random_stream(options.seed, 6)
     here = market.in_salesforce
     linked = market.in_hubspot & (rng.random(len(here)) < 0.5)
@@ -131,7 +138,7 @@ def to_salesforce_accounts(
         "id": market.salesforce_id,
         "name": market.name,
         "website": objects([f"https://www.{domain}" for domain in market.domain]),
-        "industry": objects([_SALESFORCE_INDUSTRIES[name] for name in market.industry]),
+        "industry": objects([SALESFORCE_INDUSTRIES[name] for name in market.industry]),
         "type": np.where(is_customer, "Customer", "Prospect").astype(object),
         "billing_city": market.city,
         "billing_state": market.state,
@@ -140,17 +147,21 @@ def to_salesforce_accounts(
         "annual_revenue": market.annual_revenue.astype(str).astype(object),
         "fleet_size": market.fleet_size.astype(str).astype(object),
         "vehicle_type": market.vehicle_type,
-        "hubspot_company_id": only_where(linked, market.hubspot_id),
-        "owner_id": numbered("005Fm", rng.integers(1, 12, len(here)), 10, "AAF"),
+        "hubspot_company_id": only_where(linked, companies.named_instead(random_stream(options.seed, 24, 2), 0.5)),
+        "owner_id": salesforce_ids("005Fm", rng.integers(1, 12, len(here))),
         "created_date": to_iso(market.created, "+0000"),
         "system_modstamp": to_iso(_changed(rng, market.created, horizon), "+0000"),
     }
     return {name: values[here] for name, values in columns.items()}
 
 
-def to_hubspot_contacts(market: Market, contacts: Contacts) -> dict[str, Texts]:
-    """Rows of `hubspot_contacts`: everyone at a company that HubSpot knows."""
+def to_hubspot_contacts(
+    options: MockOptions, market: Market, contacts: Contacts, merged: Merged, lead_ids: Texts
+) -> dict[str, Texts]:
+    """Rows of `hubspot_contacts`: everyone at a company that HubSpot knows, some under an id that it had before."""
     here = market.in_hubspot[contacts.account]
+    company_id = merged.named_instead(random_stream(options.seed, 24, 3), 0.5)
+    links = _salesforce_links(options, contacts)
     columns = {
         "id": contacts.hubspot_id,
         "email": contacts.email,
@@ -158,11 +169,13 @@ def to_hubspot_contacts(market: Market, contacts: Contacts) -> dict[str, Texts]:
         "lastname": contacts.last_name,
         "jobtitle": contacts.title,
         "phone": contacts.phone,
-        "company_id": market.hubspot_id[contacts.account],
+        "company_id": company_id[contacts.account],
         "company": market.name[contacts.account],
         "lifecyclestage": objects(["lead"] * len(here)),
         "createdate": to_iso(contacts.created, "Z"),
         "lastmodifieddate": to_iso(contacts.changed, "Z"),
+        "salesforce_contact_id": links,
+        "salesforce_lead_id": lead_ids,
     }
     return {name: values[here] for name, values in columns.items()}
 
@@ -170,7 +183,8 @@ def to_hubspot_contacts(market: Market, contacts: Contacts) -> dict[str, Texts]:
 def to_salesforce_contacts(options: MockOptions, market: Market, contacts: Contacts) -> dict[str, Texts]:
     """Rows of `salesforce_contacts`: seven in ten of the people at companies that Salesforce knows."""
     rng = random_stream(options.seed, 7)
-    here = market.in_salesforce[contacts.account] & (rng.random(len(contacts.account)) < 0.7)
+    rng.random(len(contacts.account))  # `build_contacts` drew from here who is in Salesforce
+    here = contacts.in_salesforce
     columns = {
         "id": contacts.salesforce_id,
         "account_id": market.salesforce_id[contacts.account],
@@ -186,13 +200,22 @@ def to_salesforce_contacts(options: MockOptions, market: Market, contacts: Conta
     return {name: values[here] for name, values in columns.items()}
 
 
+def _salesforce_links(options: MockOptions, contacts: Contacts) -> Texts:
+    """Salesforce's id of half of the people that it has, some in 15 characters."""
+    rng = random_stream(options.seed, 25)
+    linked = contacts.in_salesforce & (rng.random(len(contacts.account)) < 0.5)
+    return shorten_some(rng, only_where(linked, contacts.salesforce_id), 0.2)
+
+
 def _changed(rng: np.random.Generator, created: Moments, horizon: np.datetime64) -> Moments:
     moments: Moments = created + ((horizon - created) * rng.random(len(created)) * 0.99).astype("timedelta64[ms]")
     return moments
 
 
-def _lifecycle_stages(rng: np.random.Generator, market: Market, deals: Deals) -> Texts:
+def _lifecycle_stages(rng: np.random.Generator, market: Market, deals: Sequence[Deals]) -> Texts:
     stages = pick(rng, objects(["subscriber", "lead", "marketingqualifiedlead"]), len(market.fit))
-    stages[deals.account] = "opportunity"
-    stages[deals.account[deals.won]] = "customer"
+    for some in deals:
+        stages[some.account] = "opportunity"
+    for some in deals:
+        stages[some.account[some.won]] = "customer"
     return stages

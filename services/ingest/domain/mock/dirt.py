@@ -2,86 +2,22 @@
 
 import html
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeAlias
 
 import numpy as np
 
-from services.ingest.domain.mock.arrays import Flags, Texts, objects, pick
+from services.ingest.domain.mock.arrays import objects, pick
+from services.ingest.domain.mock.dirt_places import PLACES, DirtyPlaces
+from services.ingest.domain.mock.rows import Rows
 
 Row: TypeAlias = dict[str, str | None]
 
 _UNREADABLE_DATES: Final = objects(["N/A", "0000-00-00", "2026-13-45", "not set", "TBD"])
 _LATE_DAYS: Final = (30, 200)
-
-
-@dataclass(frozen=True)
-class DirtyPlaces:
-    """Which columns of a table a defect may strike. `stamp` is the source's own change time."""
-
-    stamp: str
-    dates: tuple[str, ...]
-    ids: tuple[str, ...]
-    names: tuple[str, ...] = ()
-    words: tuple[str, ...] = ()
-    money: tuple[str, ...] = ()
-    versioned: str | None = None
-    """What differs between two versions of a record: a number or a job title. None: such records never change."""
-    may_be_late: bool = False
-
-
-PLACES: Final[dict[str, DirtyPlaces]] = {
-    "hubspot_companies": DirtyPlaces(
-        "hs_lastmodifieddate",
-        ("createdate", "hs_lastmodifieddate"),
-        ("id",),
-        ("name",),
-        ("domain", "country", "industry", "vehicle_type"),
-        ("annualrevenue",),
-        "numberofemployees",
-    ),
-    "hubspot_contacts": DirtyPlaces(
-        "lastmodifieddate",
-        ("createdate", "lastmodifieddate"),
-        ("id", "company_id"),
-        ("company",),
-        ("email", "jobtitle"),
-        versioned="jobtitle",
-    ),
-    "hubspot_web_visits": DirtyPlaces(
-        "occurred_at", ("occurred_at",), ("id", "contact_id"), (), ("utm_source", "utm_medium"), may_be_late=True
-    ),
-    "salesforce_accounts": DirtyPlaces(
-        "system_modstamp",
-        ("created_date", "system_modstamp"),
-        ("id",),
-        ("name",),
-        ("website", "industry", "billing_country"),
-        ("annual_revenue",),
-        "number_of_employees",
-    ),
-    "salesforce_contacts": DirtyPlaces(
-        "system_modstamp",
-        ("created_date", "system_modstamp"),
-        ("id", "account_id"),
-        ("last_name",),
-        ("email", "title"),
-        versioned="title",
-    ),
-    "salesforce_opportunities": DirtyPlaces(
-        "system_modstamp",
-        ("close_date", "created_date", "system_modstamp"),
-        ("id", "account_id"),
-        ("name",),
-        ("stage_name",),
-        ("amount",),
-        "amount",
-    ),
-    "salesforce_opportunity_history": DirtyPlaces(
-        "created_date", ("close_date", "created_date"), ("id", "opportunity_id"), (), ("stage_name",), ("amount",)
-    ),
-}
+_EXCEL_EPOCH: Final = datetime(1899, 12, 30, tzinfo=UTC)
+_TRUE_SPELLINGS: Final = objects(["TRUE", "True", "t", "yes", "Y", "1"])
+_FALSE_SPELLINGS: Final = objects(["FALSE", "False", "f", "no", "N", "0"])
 
 
 class _Spoiler:
@@ -92,12 +28,14 @@ class _Spoiler:
         self.rng = rng
         self.arriving_last: list[Row] = []
         self.kinds: list[tuple[float, Callable[[Row], Row | None]]] = [
-            (0.14, self.unreadable_date),
-            (0.16, self.other_date_format),
             (0.05, self.null_id),
             (0.09, self.padded_id),
             (0.10, self.exact_duplicate),
         ]
+        if places.dates:
+            self.kinds += [(0.14, self.unreadable_date), (0.16, self.other_date_format)]
+        if places.flags:
+            self.kinds.append((0.08, self.boolean_spelling))
         if places.versioned:
             self.kinds += [(0.08, self.newer_version), (0.08, self.older_version)]
         if places.words:
@@ -118,11 +56,24 @@ class _Spoiler:
 
     def other_date_format(self, row: Row) -> Row:
         column = self.choose(self.places.dates)
-        moment = _parse(row[column])
-        if self.rng.random() < 0.5:
+        text = row[column]
+        if not text:
+            return row
+        moment, roll = _parse(text), self.rng.random()
+        if roll < 0.35:
             row[column] = str(int(moment.timestamp() * 1000))
-        else:
+        elif roll < 0.65:
+            row[column] = _to_excel(moment)
+        elif not self.places.day_first:
             row[column] = f"{moment.month}/{moment.day}/{moment.year}"
+        elif moment.day > 12:  # else it would be another day to whoever reads the month first
+            row[column] = f"{moment.day:02d}-{moment.month:02d}-{moment.year}"
+        return row
+
+    def boolean_spelling(self, row: Row) -> Row:
+        column = self.choose(self.places.flags)
+        if row[column]:
+            row[column] = pick(self.rng, _TRUE_SPELLINGS if row[column] == "true" else _FALSE_SPELLINGS, 1)[0]
         return row
 
     def null_id(self, row: Row) -> Row:
@@ -144,18 +95,29 @@ class _Spoiler:
 
     def html_entity(self, row: Row) -> Row:
         column = self.choose(self.places.names)
+        if not row[column]:
+            return row
         row[column] = html.escape(f"{row[column]} & Sons" if "&" not in (row[column] or "") else row[column] or "")
         return row
 
     def currency_text(self, row: Row) -> Row:
         column = self.choose(self.places.money)
+        if not row[column]:
+            return row
         amount = float(row[column] or 0)
-        row[column] = (f"${amount:,.2f}", f"USD {amount:,.0f}", f"{amount:,.2f}")[int(self.rng.integers(0, 3))]
+        pointed = f"{amount:,.2f}"
+        swapped = pointed.replace(",", " ").replace(".", ",").replace(" ", ".")
+        code = (row.get(self.places.currency) if self.places.currency else None) or "USD"
+        if code == "USD":
+            texts = (f"${pointed}", f"USD {amount:,.0f}", pointed, swapped, f"$ {pointed} ")
+        else:  # a sign would contradict the row's currency
+            texts = (pointed, f"{code} {pointed}", pointed, swapped, swapped)
+        row[column] = texts[int(self.rng.integers(0, len(texts)))]
         return row
 
     def negative_amount(self, row: Row) -> Row:
         column = self.choose(self.places.money)
-        row[column] = f"-{row[column]}"
+        row[column] = f"-{row[column]}" if row[column] else row[column]
         return row
 
     def exact_duplicate(self, row: Row) -> Row:
@@ -175,11 +137,13 @@ class _Spoiler:
     def late_arrival(self, row: Row) -> None:
         """Happened weeks before it arrives, at the end of the stream."""
         stamp = self.places.stamp
+        assert stamp is not None
         moment = _parse(row[stamp]) - timedelta(days=float(self.rng.uniform(*_LATE_DAYS)))
         self.arriving_last.append({**row, stamp: _format_like(row[stamp], moment)})
 
     def _outdate(self, row: Row) -> Row:
         stamp, column = self.places.stamp, self.places.versioned
+        assert stamp is not None
         before = _parse(row[stamp]) - timedelta(days=2 + 60 * float(self.rng.random()))
         row[stamp] = _format_like(row[stamp], before)
         text = row[column] if column else None
@@ -188,29 +152,27 @@ class _Spoiler:
         return row
 
 
-def spoil(
-    table: str, columns: dict[str, Texts], dirt: float, rng: np.random.Generator
-) -> tuple[dict[str, Texts], Flags]:
-    """The columns with `dirt` of their rows spoilt, further versions and latecomers at the end, and who is deleted.
+def spoil(table: str, rows: Rows, dirt: float, rng: np.random.Generator) -> Rows:
+    """The rows with `dirt` of them spoilt, further versions and latecomers at the end; some more are deleted.
 
-    At dirt 0 the columns come back as they are and nothing is deleted.
+    At dirt 0 the rows come back as they are.
     """
-    names = list(columns)
-    rows = len(columns["id"])
-    deleted = np.zeros(rows, dtype=bool)
-    dirty = np.flatnonzero(rng.random(rows) < dirt)
-    if not len(dirty):
-        return columns, deleted
+    names, count = list(rows.columns), len(rows.deleted)
+    dirty = np.flatnonzero(rng.random(count) < dirt)
+    if not len(dirty) or not PLACES[table].ids:
+        return rows
+    deleted, columns = rows.deleted.copy(), {name: values.copy() for name, values in rows.columns.items()}
     spoiler = _Spoiler(PLACES[table], rng)
     weights = np.array([0.07, *(weight for weight, _ in spoiler.kinds)])
     kinds = rng.choice(len(weights), len(dirty), p=weights / weights.sum())
-    columns = {name: values.copy() for name, values in columns.items()}
-    gone = np.zeros(rows, dtype=bool)
+    gone = np.zeros(count, dtype=bool)
+    versions: list[bool] = []
     for position, kind in zip(dirty.tolist(), kinds.tolist()):
         if kind == 0:
             deleted[position] = True
             continue
         row = spoiler.kinds[kind - 1][1]({name: columns[name][position] for name in names})
+        versions += [bool(deleted[position])] * (len(spoiler.arriving_last) - len(versions))
         if row is None:
             gone[position] = True
             continue
@@ -218,7 +180,7 @@ def spoil(
             columns[name][position] = row[name]
     late = spoiler.arriving_last
     merged = {name: np.append(columns[name][~gone], objects([row[name] for row in late])) for name in names}
-    return merged, np.append(deleted[~gone], np.zeros(len(late), dtype=bool))
+    return Rows(merged, np.append(deleted[~gone], np.array(versions, dtype=bool)))
 
 
 def _parse(text: str | None) -> datetime:
@@ -230,3 +192,9 @@ def _parse(text: str | None) -> datetime:
 def _format_like(clean: str | None, moment: datetime) -> str:
     suffix = "+0000" if (clean or "").endswith("+0000") else "Z"
     return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + suffix
+
+
+def _to_excel(moment: datetime) -> str:
+    """Days since 1899-12-30, as a spreadsheet that was opened and saved once leaves them."""
+    days = (moment - _EXCEL_EPOCH) / timedelta(days=1)
+    return f"{days:.0f}" if days == int(days) else f"{days:.6f}"

@@ -18,6 +18,7 @@ from services.ingest.domain.mock.arrays import (
     objects,
     pick,
     random_stream,
+    salesforce_ids,
     sigmoid,
 )
 from services.ingest.domain.mock.options import MockOptions
@@ -52,6 +53,7 @@ class Market:
     in_salesforce: Flags
     hubspot_id: Texts
     salesforce_id: Texts
+    currency: Texts
 
 
 def build_market(options: MockOptions, horizon: np.datetime64, people: People) -> Market:
@@ -91,8 +93,16 @@ def build_market(options: MockOptions, horizon: np.datetime64, people: People) -
         in_hubspot=np.where(wants, place_kind < 0.88, place_kind < 0.93),
         in_salesforce=wants | (place_kind < 0.55) | (place_kind >= 0.93),
         hubspot_id=numbered("", 9_100_000_000 + number * 7, 10),
-        salesforce_id=numbered("001Fm", number, 10, "AAC"),
+        salesforce_id=salesforce_ids("001Fm", number),
+        currency=_draw_currencies(options),
     )
+
+
+def _draw_currencies(options: MockOptions) -> Texts:
+    rng = random_stream(options.seed, 10)
+    others = pick(rng, objects(list(options.currencies[1:] or options.currencies)), options.accounts)
+    others[rng.random(options.accounts) >= 0.1] = options.currencies[0]
+    return others
 
 
 def _shares(traits: list[tuple[float, float]], fit: Floats, strength: float) -> Floats:

@@ -1,6 +1,7 @@
 """What a caller may ask of the generator."""
 
 from datetime import date
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,5 +17,8 @@ class MockOptions(BaseModel):
     dirt: float = Field(0.05, ge=0, le=1, description="Share of rows with one defect each; 0 is a clean CRM")
     as_of: date | None = Field(
         None, description="The day the data ends, exclusive, UTC. Default: the day of the first sync, remembered"
+    )
+    currencies: tuple[Annotated[str, Field(pattern=r"^[A-Z]{3}$")], ...] = Field(
+        ("USD",), min_length=1, description="The first is what nearly all pay in; one customer in ten uses another"
     )
     history_days: int = Field(365, ge=30, le=3650, description="Days before `as_of` in which things happen")

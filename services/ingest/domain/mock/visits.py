@@ -6,11 +6,8 @@ from typing import Final
 import numpy as np
 
 from services.ingest.domain.mock.arrays import (
-    MILLISECONDS_PER_DAY,
-    Flags,
     Floats,
     Ints,
-    Moments,
     Texts,
     draw,
     numbered,
@@ -20,43 +17,33 @@ from services.ingest.domain.mock.arrays import (
     sigmoid,
     to_iso,
 )
+from services.ingest.domain.mock.audience import Audience
 from services.ingest.domain.mock.crm import Contacts
 from services.ingest.domain.mock.market import Market
-from services.ingest.domain.mock.opportunities import Deals
-from services.ingest.domain.mock.options import MockOptions
 from services.ingest.domain.mock.pools import CHANNELS, HIGH_INTENT_PAGES, OTHER_PAGES, SITE
 
 # docs/mock-source.md names these coefficients.
-VISIT_INTENT: Final = 0.9
-VISIT_FIT: Final = 0.25
 HIGH_INTENT_BASE: Final = -1.5
 HIGH_INTENT_INTENT: Final = 0.8
 HIGH_INTENT_FIT: Final = 0.2
-RECENCY_INTENT: Final = 0.45
-_DAYS_AROUND_A_DEAL: Final = 40
 
 CHUNK_ROWS: Final = 50_000
 """Rows per random stream: a constant, so that the rows don't depend on the caller's batch size."""
 
 
+def split_rows(rows: int, chunk_rows: int = CHUNK_ROWS) -> Iterator[tuple[int, int]]:
+    """Number and size of each chunk; none at all is one empty chunk, since the table was read, too."""
+    for chunk in range(max(1, -(-rows // chunk_rows))):
+        yield chunk, min(chunk_rows, rows - chunk * chunk_rows)
+
+
 def iterate_visits(
-    options: MockOptions, market: Market, deals: Deals, contacts: Contacts, horizon: np.datetime64
+    seed: int, visits: int, market: Market, contacts: Contacts, audience: Audience
 ) -> Iterator[dict[str, Texts]]:
     """Rows of `hubspot_web_visits`; within a chunk in the order in which they happened."""
-    known = np.flatnonzero(market.in_hubspot)
-    people = _people_by_account(contacts, len(market.fit))
-    weight = np.cumsum(np.exp(VISIT_INTENT * market.intent[known] + VISIT_FIT * market.fit[known]))
-    deal_of = np.full(len(market.fit), -1, dtype=np.int64)
-    deal_of[deals.account] = np.arange(len(deals.account))
-    for chunk in range(max(1, -(-options.visits // CHUNK_ROWS))):  # no visits are an empty chunk: they were read, too
-        rng = random_stream(options.seed, 8, chunk)
-        rows = min(CHUNK_ROWS, options.visits - chunk * CHUNK_ROWS)
-        account = known[np.searchsorted(weight, rng.random(rows) * weight[-1])] if len(known) else np.zeros(0, np.int64)
-        moment = _draw_moments(rng, options, market, deals, deal_of, account, horizon)
-        order = np.argsort(moment, kind="stable")
-        account, moment = account[order], moment[order]
-        first, count = people[0][account], people[1][account]
-        person = first + (rng.random(len(account)) * count).astype(np.int64)
+    for chunk, rows in split_rows(visits):
+        rng = random_stream(seed, 8, chunk)
+        account, person, moment = audience.draw(rng, rows)
         page = _draw_pages(rng, market, account)
         number = np.arange(len(account), dtype=np.int64) + chunk * CHUNK_ROWS + 1
         yield {
@@ -67,35 +54,6 @@ def iterate_visits(
             "page_title": page[1],
             **_draw_channels(rng, len(account)),
         }
-
-
-def _people_by_account(contacts: Contacts, accounts: int) -> tuple[Ints, Ints]:
-    """Position of each company's first person, and how many there are; contacts are sorted by company."""
-    count = np.bincount(contacts.account, minlength=accounts)
-    return np.cumsum(count) - count, count
-
-
-def _draw_moments(
-    rng: np.random.Generator,
-    options: MockOptions,
-    market: Market,
-    deals: Deals,
-    deal_of: Ints,
-    account: Ints,
-    horizon: np.datetime64,
-) -> Moments:
-    """Half of a buyer's visits surround its latest opportunity; the rest is the more recent the higher the intent."""
-    rows = len(account)
-    start = horizon - np.timedelta64(options.history_days, "D")
-    age = options.history_days * rng.random(rows) ** np.exp(RECENCY_INTENT * market.intent[account])
-    moment = horizon - (age * MILLISECONDS_PER_DAY + 1).astype("timedelta64[ms]")
-    around: Flags = (deal_of[account] >= 0) & (rng.random(rows) < 0.5)
-    share = rng.random(rows)[around]
-    deal = deal_of[account[around]]
-    opened = np.maximum(deals.created[deal] - np.timedelta64(_DAYS_AROUND_A_DEAL, "D"), start)
-    ended = np.minimum(deals.closes[deal], horizon - np.timedelta64(1, "ms"))
-    moment[around] = opened + ((ended - opened) * share).astype("timedelta64[ms]")
-    return moment
 
 
 def _draw_pages(rng: np.random.Generator, market: Market, account: Ints) -> tuple[Texts, Texts]:
