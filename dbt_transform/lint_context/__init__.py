@@ -45,6 +45,18 @@ class _Dbt:
     def datediff(self, first: str, second: str, part: str) -> str:
         return f"datediff({part}, {first}, {second})"
 
+    def date_trunc(self, part: str, moment: str) -> str:
+        return f"date_trunc('{part}', {moment})"
+
+    def last_day(self, date: str, part: str) -> str:
+        return f"last_day({date}, {part})"
+
+
+class _Exceptions:
+    def raise_compiler_error(self, message: str) -> str:
+        raise ValueError(message)
+
 
 adapter = _Adapter()
+exceptions = _Exceptions()
 dbt = _Dbt()
