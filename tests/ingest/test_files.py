@@ -10,9 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from services.ingest.adapters.files.readers import read_file
-from services.ingest.domain.raw_schema import source_columns
 from shared.errors import TerminalError
-from tests.ingest.conftest import REPOSITORY, Query, Sync
+from tests.ingest.conftest import Query, Sync
 
 MAPPING = """
 description: test
@@ -235,54 +234,3 @@ def test_mapping_that_is_wrong(
     with pytest.raises(TerminalError) as caught:
         read()
     assert caught.value.code == "mapping-invalid" and named in caught.value.detail
-
-
-SHARED = REPOSITORY.parent / "shared" / "data"
-
-
-@pytest.mark.shared_data
-@pytest.mark.skipif(not SHARED.is_dir(), reason="third-party exports are not beside this checkout (../shared/data)")
-@pytest.mark.parametrize(
-    "mapping, folder, files",
-    [
-        (
-            "hubspot_export",
-            "hubspot_seeds",
-            {
-                "hubspot_companies": "company_data.csv",
-                "hubspot_contacts": "contact_data.csv",
-                "hubspot_deals": "deal_data.csv",
-            },
-        ),
-        (
-            "salesforce_export",
-            "salesforce_seeds",
-            {
-                "salesforce_accounts": "sf_account_data.csv",
-                "salesforce_contacts": "sf_contact_data.csv",
-                "salesforce_opportunities": "sf_opportunity_data.csv",
-                "salesforce_opportunity_history": "sf_opportunity_history_data.csv",
-            },
-        ),
-    ],
-)
-def test_real_exports_land_completely(
-    sync: Sync, query: Query, mapping: str, folder: str, files: dict[str, str]
-) -> None:
-    """Rows in the file = keys landed + duplicates + rejected, and every value is found again as it was."""
-    options = {"mapping": mapping, "path": str(SHARED / folder)}
-    result = sync("files", options, files_roots=(SHARED,))
-    assert set(result["tables"]) == set(files)
-    for table, file in files.items():
-        with (SHARED / folder / file).open(newline="", encoding="utf-8") as stream:
-            rows = list(csv.DictReader(stream))
-        counts = result["tables"][table]
-        ((landed,),) = query(f"select count(*) from raw.{table}")
-        assert len(rows) == landed + counts["duplicates"] + counts["rejected"] == counts["seen"]
-        columns = ", ".join((*source_columns(table), "extra"))
-        kept = [
-            sorted({value for value in (*row[:-1], *json.loads(row[-1] or "{}").values()) if value is not None})
-            for row in query(f"select {columns} from raw.{table}")
-        ]
-        assert sorted(kept) == sorted(sorted({value for value in row.values() if value}) for row in rows)
-    assert sync("files", options, job_id="job-2", files_roots=(SHARED,))["changed"] == 0

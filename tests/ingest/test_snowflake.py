@@ -39,7 +39,7 @@ def snowflake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Warehouse]:
     monkeypatch.setenv("GTM_WAREHOUSE", "snowflake")
     monkeypatch.setattr(engine, "_warehouses", {})  # its connections end with the test
     with fakesnow.patch():
-        opened = open_warehouse(WarehouseSettings())  # type: ignore[call-arg]
+        opened = open_warehouse(WarehouseSettings())
         with without_comments():
             yield opened
 
