@@ -6,7 +6,7 @@ Messages carry a job's id and nothing else; the request is read from the job's r
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class JobKind(StrEnum):
@@ -40,6 +40,10 @@ TASKS: dict[JobKind, tuple[str, str]] = {
 }
 
 
+# Of these one job runs at a time in the whole house, whatever the number of workers: two dbt builds would write the
+# same tables. The others wait in the queue (shared/jobs/leases.py).
+ONE_AT_A_TIME = frozenset({JobKind.BUILD})
+
 QUEUES = sorted({queue for _, queue in TASKS.values()})
 
 
@@ -63,10 +67,20 @@ NodeSelector = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.,:+@*\-/ ]{1,200}$", 
 
 
 class BuildRequest(_Request):
-    """Run `dbt build`. `select` is dbt's node selection; None is everything."""
+    """Run `dbt build`. `select` is dbt's node selection; None is everything.
+
+    `retry_of` names an earlier build: only what failed or was skipped in it is run, as it ran there.
+    """
 
     select: NodeSelector | None = None
     full_refresh: bool = False
+    retry_of: str | None = Field(None, min_length=1, max_length=64, description="the id of a build that failed")
+
+    @model_validator(mode="after")
+    def _retry_stands_alone(self) -> "BuildRequest":
+        if self.retry_of is not None and (self.select is not None or self.full_refresh):
+            raise ValueError("retry_of runs what that build left undone: leave out select and full_refresh")
+        return self
 
 
 class AccountScope(_Request):
@@ -94,3 +108,11 @@ class PipelineRequest(_Request):
     sync: SyncRequest
     build: BuildRequest = BuildRequest()
     scoring: ScoringRequest = ScoringRequest()
+
+    @model_validator(mode="after")
+    def _new_data_needs_a_whole_build(self) -> "PipelineRequest":
+        if self.build.retry_of is not None:
+            raise ValueError(
+                "build.retry_of: a pipeline lands new data first, of which a retry would build only a part"
+            )
+        return self

@@ -1,65 +1,156 @@
 """One build: check that there is something to build from, run dbt, say what it did."""
 
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
-from services.transform.adapters.dbt import DbtBuild, DbtOutcome, run_dbt_build
-from services.transform.adapters.marts import has_raw_tables, read_failing_rows, read_quarantine_counts
-from services.transform.adapters.public_suffixes import ensure_public_suffixes
+import sqlalchemy as sa
+
+from services.transform.adapters.build_record import BuildRecord
+from services.transform.adapters.dbt import DbtBuild, DbtOutcome, project_version, publish_docs, run_dbt_build
+from services.transform.adapters.marts import (
+    drop_leftovers,
+    has_raw_tables,
+    read_failing_rows,
+    read_quarantine_counts,
+)
 from services.transform.adapters.weights_file import read_scoring_weights
-from services.transform.domain.build_errors import ROWS_SHOWN, explain_failed_node, explain_stopped_dbt
-from services.transform.domain.run_results import count_by_status
+from services.transform.domain.build_errors import (
+    ROWS_SHOWN,
+    explain_failed_node,
+    explain_stopped_dbt,
+    to_summaries,
+)
+from services.transform.domain.build_plan import BuildPlan, Remainder, settings_version
+from services.transform.domain.run_results import NodeResult, count_by_status
 from services.transform.settings import TransformSettings
 from shared.contracts import BuildRequest
 from shared.errors import InvalidRequest, TerminalError
-from shared.jobs.context import JobContext
+from shared.jobs.context import JobContext, LeaseLost
+from shared.logging import get_logger
 from shared.warehouse import Warehouse
 
+log = get_logger(__name__)
 
-def build_marts(job: JobContext, warehouse: Warehouse, settings: TransformSettings) -> dict[str, Any]:
-    """Build and test everything, or what the request selects. A repeat on the same day gives the same marts.
+
+@dataclass(frozen=True)
+class _Task:
+    """The request, and what it means here and today."""
+
+    plan: BuildPlan
+    variables: dict[str, Any]
+    weights_version: str
+    select: tuple[str, ...]
+    remainder: Remainder | None
+
+    @property
+    def is_full(self) -> bool:
+        return not self.select
+
+
+def build_marts(
+    job: JobContext, warehouse: Warehouse, settings: TransformSettings, record: BuildRecord
+) -> dict[str, Any]:
+    """Build and test everything, what the request selects, or what an earlier build left undone. A repeat on the same
+    day gives the same marts.
 
     Returns:
-        The job's result: `dbt_run_id, weights_version, nodes` (passed, failed, skipped), `node_results` (one per
-        node), `quarantined` (rows by RAW table).
+        The job's result: `dbt_run_id, weights_version, nodes` (passed, warned, failed, skipped), `warned_nodes` (the
+        first ones), `quarantined` (rows by RAW table), and of a retry that leaves the marts as if the build that it
+        retries had succeeded, `completes` (the ids of that build and the retries between). Each node is in `record`.
 
     Raises:
         TerminalError: `nothing-landed`, `scoring-weights-invalid`, `dbt-test-failed`, `dbt-model-failed`,
-            `dbt-column-mismatch`, `dbt-compile-failed`, `warehouse-object-missing`.
+            `dbt-column-mismatch`, `dbt-compile-failed`, `dbt-crashed`, `warehouse-object-missing`,
+            `warehouse-login-refused`; of a retry `build-not-retryable`, `build-settings-changed`.
         InvalidRequest: `select` names no node.
+        NotFound: `build-not-found`, of a retry.
         TransientError: `warehouse-busy`, `dbt-killed`.
         JobCancelled, LeaseLost: after dbt was stopped. What it had finished stays; the next build replaces it.
     """
-    request = BuildRequest.model_validate(job.request)
-    select = _parse_select(request.select)
-    weights, weights_version = read_scoring_weights(settings.scoring_weights_path)
+    task = _read_task(job, settings, record)
     _require_raw(warehouse)
-    ensure_public_suffixes(warehouse)
-    variables: dict[str, Any] = {"scoring_weights": weights.to_rows(), "weights_version": weights_version}
-    if settings.as_of_date is not None:
-        variables["as_of_date"] = settings.as_of_date.isoformat()
     job.report(phase="build", done=0, unit="nodes")
     with warehouse.reserve_core() as environment:
+        drop_leftovers(warehouse)  # of a build whose worker was killed
         job.check()
-        build = DbtBuild(
-            project_dir=settings.dbt_project_dir,
-            work_dir=settings.dbt_dir,
-            run_name=job.job_id,
-            environment=environment,
-            variables=variables,
-            threads=settings.dbt_threads,
-            stop_seconds=settings.dbt_stop_seconds,
-            select=select,
-            full_refresh=request.full_refresh,
-        )
-        outcome = run_dbt_build(build, lambda done, total: job.report("build", done, total, "nodes"), job.check)
-    _require_success(warehouse, outcome, select)
-    return {
+        record.begin(task.plan)
+        build = _dbt_build(job, settings, task, environment)
+        outcome = _run(job, warehouse, record, build)
+        outcome.results = [_with_told_message(warehouse, result) for result in outcome.results]
+        record.complete(outcome.results)
+        _require_success(warehouse, outcome, task)
+        quarantined = read_quarantine_counts(warehouse)
+    if build.has_docs and not publish_docs(build, settings.dbt_docs_path):
+        log.warning("docs_not_written", log=str(build.run_dir / "logs"))
+    result = {
         "dbt_run_id": outcome.invocation_id,
-        "weights_version": weights_version,
+        "weights_version": task.weights_version,
         "nodes": count_by_status(outcome.results),
-        "node_results": [result.to_dict() for result in outcome.results],
-        "quarantined": read_quarantine_counts(warehouse),
+        "warned_nodes": to_summaries(outcome.results, "warned"),
+        "quarantined": quarantined,
     }
+    return result | _completes(task, outcome, record)
+
+
+def _read_task(job: JobContext, settings: TransformSettings, record: BuildRecord) -> _Task:
+    request = BuildRequest.model_validate(job.request)
+    weights, weights_version = read_scoring_weights(settings.scoring_weights_path)
+    variables = {**settings.to_variables(), "scoring_weights": weights.to_rows(), "weights_version": weights_version}
+    version = settings_version(variables, datetime.now(UTC).date())
+    plan = BuildPlan(job.job_id, version, project_version(settings.dbt_project_dir), request.full_refresh)
+    if request.retry_of is None:
+        return _Task(plan, variables, weights_version, _parse_select(request.select), remainder=None)
+    remainder = record.remainder_of(request.retry_of)
+    remainder.require_same_settings(version)
+    plan = replace(plan, root_id=remainder.chain[0], full_refresh=remainder.plan.full_refresh)
+    return _Task(plan, variables, weights_version, remainder.names, remainder)
+
+
+def _dbt_build(job: JobContext, settings: TransformSettings, task: _Task, environment: Any) -> DbtBuild:
+    return DbtBuild(
+        project_dir=settings.dbt_project_dir,
+        work_dir=settings.dbt_dir,
+        run_name=job.job_id,
+        environment=environment,
+        variables=task.variables,
+        threads=settings.dbt_threads,
+        memory_limit=settings.duckdb_memory_limit,
+        stop_seconds=settings.dbt_stop_seconds,
+        select=task.select,
+        is_exact=task.remainder is not None,
+        full_refresh=task.plan.full_refresh,
+        has_docs=task.is_full,
+    )
+
+
+def _run(job: JobContext, warehouse: Warehouse, record: BuildRecord, build: DbtBuild) -> DbtOutcome:
+    def on_node(node: NodeResult, done: int, total: int | None) -> None:
+        record.note(node)
+        if node.status != "running":
+            job.report("build", done, total, "nodes")
+
+    def on_tick() -> None:
+        record.flush()
+        job.check()
+
+    try:
+        outcome = run_dbt_build(build, on_node, on_tick)
+    except LeaseLost:
+        raise  # another worker's dbt may be at work by now
+    except BaseException:  # dbt was stopped half-way, for whatever reason
+        _clear_away(warehouse)
+        raise
+    if not outcome.is_complete:
+        _clear_away(warehouse)
+    return outcome
+
+
+def _clear_away(warehouse: Warehouse) -> None:
+    try:
+        drop_leftovers(warehouse)
+    except sa.exc.SQLAlchemyError as error:  # the next build clears away too; why this one ended matters more
+        log.warning("leftovers_not_dropped", reason=str(getattr(error, "orig", error)))
 
 
 def _parse_select(select: str | None) -> tuple[str, ...]:
@@ -80,13 +171,31 @@ def _require_raw(warehouse: Warehouse) -> None:
         )
 
 
-def _require_success(warehouse: Warehouse, outcome: DbtOutcome, select: tuple[str, ...]) -> None:
+def _with_told_message(warehouse: Warehouse, result: NodeResult) -> NodeResult:
+    """A guard's rows have a column `message` that says more than dbt's count of them."""
+    if not result.failures or not result.is_guard:
+        return result
+    rows = read_failing_rows(warehouse, result, limit=1)
+    return replace(result, message=str(rows[0]["message"])) if rows and rows[0].get("message") else result
+
+
+def _require_success(warehouse: Warehouse, outcome: DbtOutcome, task: _Task) -> None:
     failed = next((result for result in outcome.results if result.status == "failed"), None)
     if failed is not None:
         is_test = failed.kind == "test" and failed.failures and failed.compiled_sql
-        rows = read_failing_rows(warehouse, failed.compiled_sql or "", ROWS_SHOWN) if is_test else []
+        rows = read_failing_rows(warehouse, failed, ROWS_SHOWN) if is_test else []
         raise explain_failed_node(outcome.results, rows)
-    if outcome.exit_code != 0:
+    if outcome.exit_code != 0 and not outcome.is_complete:
         raise explain_stopped_dbt(outcome.exit_code, outcome.error, outcome.tail)
     if not outcome.results:
-        raise InvalidRequest(f"select: no node is called {' '.join(select)}. Names are those of dbt_transform/models.")
+        named = " ".join(task.select)
+        raise InvalidRequest(f"select: no node is called {named}. Names are those of dbt_transform/models.")
+
+
+def _completes(task: _Task, outcome: DbtOutcome, record: BuildRecord) -> dict[str, Any]:
+    rest = task.remainder
+    if rest is None:
+        return {}
+    has_landed = record.has_landed_since(rest.root_started_at)
+    is_made_up = rest.is_made_up_by(outcome.results, task.plan.project_version, has_landed=has_landed)
+    return {"completes": list(rest.chain)} if is_made_up else {}

@@ -4,10 +4,12 @@ from typing import Any
 
 from celery import Task, shared_task
 
+from services.transform.adapters.build_record import OperationsRecord
 from services.transform.flow import build_marts as run_build
 from services.transform.settings import transform_settings
-from shared.jobs.context import JobContext
+from shared.jobs.context import HeldJob
 from shared.jobs.runner import run_job
+from shared.operations.database import operations_database
 from shared.settings import warehouse_settings
 from shared.warehouse import open_warehouse
 
@@ -17,5 +19,6 @@ def build_marts(self: Task, job_id: str) -> None:
     run_job(self.app, job_id, _build)
 
 
-def _build(job: JobContext) -> dict[str, Any]:
-    return run_build(job, open_warehouse(warehouse_settings()), transform_settings())
+def _build(job: HeldJob) -> dict[str, Any]:
+    record = OperationsRecord(operations_database(), job.job_id, job.fence)
+    return run_build(job, open_warehouse(warehouse_settings()), transform_settings(), record)

@@ -34,3 +34,9 @@ class JobContext(Protocol):
             LeaseLost: this worker no longer holds the job's highest fence.
         """
         ...
+
+
+class HeldJob(JobContext, Protocol):
+    """With the fence of the claim, for flows that keep rows of their own beside the job's (shared/jobs/fenced.py)."""
+
+    fence: int

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from shared.contracts import JobState
 from shared.errors import GtmError, TerminalError, TransientError
-from shared.jobs.context import JobCancelled, JobContext, LeaseLost
+from shared.jobs.context import HeldJob, JobCancelled, LeaseLost
 from shared.jobs.dispatch import publish_or_leave
 from shared.jobs.leases import TOO_LONG, Claim, Leases
 from shared.jobs.transitions import Ticket
@@ -29,7 +29,7 @@ _REPORT_INTERVAL_SECONDS = 0.5
 _SETTLE_PAUSE_SECONDS = 0.5
 _DATABASE_ERRORS = (sa.exc.DBAPIError, sa.exc.TimeoutError)
 
-Work = Callable[[JobContext], dict[str, Any]]
+Work = Callable[[HeldJob], dict[str, Any]]
 IsResumable = Callable[[Mapping[str, Any]], bool]
 
 
@@ -144,6 +144,7 @@ class _Held:
         self._phase: str | None = None
         self._thread = threading.Thread(target=self._beat_until_stopped, name="heartbeat", daemon=True)
         self.job_id = claim.job_id
+        self.fence = claim.fence
         self.request: Mapping[str, Any] = claim.request
 
     def __enter__(self) -> "_Held":

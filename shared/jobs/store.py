@@ -68,6 +68,11 @@ class JobStore:
                 known = session.get_one(IdempotencyKey, (idempotency_key, kind))
                 return Started(_known_job(session, known, body_hash), [])
 
+    def has_started(self, kind: JobKind, idempotency_key: str) -> bool:
+        """Whether a start with this key was accepted before: then it is answered again, whatever has changed since."""
+        with self._database.read() as session:
+            return session.get(IdempotencyKey, (idempotency_key, kind)) is not None
+
     def get(self, job_id: str) -> JobView:
         """Raises NotFound for an id that was never accepted."""
         with self._database.read() as session:

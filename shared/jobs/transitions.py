@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from shared.contracts import TASKS, TERMINAL_STATES, JobKind, JobState
+from shared.contracts import ONE_AT_A_TIME, TASKS, TERMINAL_STATES, JobKind, JobState
 from shared.operations.models import Generation, Job
 
 
@@ -104,7 +104,7 @@ def end_job(
     if state == JobState.SUCCEEDED and job.total is not None:
         job.done = job.total
     session.flush()
-    return [*_advance_pipeline(session, job, now), *_start_owed(session, job, now)]
+    return [*_advance_pipeline(session, job, now), *_start_owed(session, job, now), *_call_next(session, job)]
 
 
 def _advance_pipeline(session: Session, child: Job, now: datetime) -> list[Ticket]:
@@ -159,6 +159,15 @@ def take_generation(session: Session, job: Job) -> None:
         generation = session.get(Generation, (job.kind, job.subject), with_for_update=True)
         if generation is not None:
             generation.taken = generation.requested
+
+
+def _call_next(session: Session, job: Job) -> list[Ticket]:
+    """Where one job of a kind runs at a time, its end is the turn of the one that waits longest."""
+    if job.kind not in ONE_AT_A_TIME:
+        return []
+    waiting = sa.select(Job.id).where(Job.kind == job.kind, Job.state == JobState.QUEUED, Job.is_ready)
+    following = session.execute(waiting.order_by(Job.created_at, Job.id).limit(1)).scalar_one_or_none()
+    return [Ticket(following, JobKind(job.kind))] if following is not None else []
 
 
 def _start_owed(session: Session, job: Job, now: datetime) -> list[Ticket]:

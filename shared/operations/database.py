@@ -62,6 +62,14 @@ class OperationsDatabase:
         moment: datetime = session.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
         return moment.astimezone(UTC)
 
+    def lock_name(self, session: Session, name: str) -> None:
+        """Until the transaction's end, nobody else gets past here with this name. For rules over several rows.
+
+        On SQLite nothing is to be done: it has one writer at a time.
+        """
+        if self.engine.dialect.name != "sqlite":
+            session.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(name))))
+
     def dispose(self) -> None:
         """Close every connection."""
         self.engine.dispose()

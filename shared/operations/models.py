@@ -118,3 +118,43 @@ class SourceState(Base):
     source: Mapped[str] = mapped_column(sa.String(128), primary_key=True)
     state: Mapped[dict[str, Any]]
     updated_at: Mapped[datetime]
+
+
+class BuildRun(Base):
+    """One row per build job that came to start dbt: what a retry of it must find unchanged."""
+
+    __tablename__ = "build_runs"
+
+    job_id: Mapped[str] = mapped_column(sa.ForeignKey("jobs.id"), primary_key=True)
+    fence: Mapped[int]  # the attempt that wrote last
+    root_id: Mapped[str] = mapped_column(sa.String(36))  # the build whose remainder this one runs; else itself
+    settings_version: Mapped[str] = mapped_column(sa.String(64))  # digest of what the project is given, and of the day
+    project_version: Mapped[str] = mapped_column(sa.String(64))  # digest of the project's files
+    full_refresh: Mapped[bool]
+    started_at: Mapped[datetime]
+
+
+class BuildNode(Base):
+    """One row per build job and dbt node that came to its turn; a repeated attempt replaces the earlier one's."""
+
+    __tablename__ = "build_nodes"
+    __table_args__ = (
+        sa.Index("ix_build_nodes_changes", "job_id", "fence", "revision"),
+        sa.Index("ix_build_nodes_unique_id", "unique_id", "started_at"),
+    )
+
+    job_id: Mapped[str] = mapped_column(sa.ForeignKey("jobs.id"), primary_key=True)
+    unique_id: Mapped[str] = mapped_column(sa.String(500), primary_key=True)
+    position: Mapped[int]  # in the order in which dbt took them
+    fence: Mapped[int]  # the attempt, and with `revision` the order of changes: what a follower has seen
+    revision: Mapped[int]
+    node: Mapped[str] = mapped_column(sa.String(300))
+    kind: Mapped[str] = mapped_column(sa.String(32))
+    status: Mapped[str] = mapped_column(sa.String(16))
+    seconds: Mapped[float | None]
+    rows_affected: Mapped[int | None] = mapped_column(sa.BigInteger)
+    failures: Mapped[int | None] = mapped_column(sa.BigInteger)
+    message: Mapped[str | None] = mapped_column(sa.Text)  # one line, without values of the data
+    rows_in: Mapped[str | None] = mapped_column(sa.String(600))  # the relation that holds a test's failing rows
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]

@@ -4,8 +4,9 @@ Measured reasons: one process at a time may write a file; a pooled connection wo
 without the outer lock DuckDB 2.0 lost commits (tests/shared/test_duckdb_commits.py).
 """
 
+import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import pyarrow as pa
@@ -24,6 +25,7 @@ class DuckdbWarehouse:
 
     def __init__(self, settings: WarehouseSettings) -> None:
         self._settings = settings
+        self._reserved_by: int | None = None
         self.dialect: sa.Dialect = sa.create_engine("duckdb:///:memory:", poolclass=NullPool).dialect
 
     @contextmanager
@@ -53,7 +55,11 @@ class DuckdbWarehouse:
     def reserve_core(self) -> Iterator[Mapping[str, str]]:
         self._create(self._settings.core_path, _CORE_SCHEMAS)
         with self._lock(self._settings.core_path, exclusive=True):
-            yield {"GTM_DUCKDB_CORE_PATH": str(self._settings.core_path.resolve())}
+            self._reserved_by = threading.get_ident()
+            try:
+                yield {"GTM_DUCKDB_CORE_PATH": str(self._settings.core_path.resolve())}
+            finally:
+                self._reserved_by = None
 
     def stage(self, connection: sa.Connection, name: str, rows: pa.Table) -> None:
         raw = connection.connection.driver_connection
@@ -92,7 +98,9 @@ class DuckdbWarehouse:
                     connection.execute(sa.text(f"create schema if not exists {schema}"))
             fresh.rename(path)  # whole or not at all, also under kill -9
 
-    def _lock(self, path: Path, *, exclusive: bool):  # type: ignore[no-untyped-def]
+    def _lock(self, path: Path, *, exclusive: bool) -> AbstractContextManager[None]:
+        if path == self._settings.core_path and self._reserved_by == threading.get_ident():
+            return nullcontext()  # this thread holds the lock already, and would wait for itself
         return file_lock(path, exclusive=exclusive, timeout_seconds=self._settings.lock_timeout_seconds)
 
 

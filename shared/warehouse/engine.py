@@ -32,6 +32,7 @@ class Warehouse(Protocol):
     def reserve_core(self) -> AbstractContextManager[Mapping[str, str]]:
         """Keep every other process out of RAW and ANALYTICS while a subprocess (dbt) works in them.
 
+        While no subprocess does, the same thread may open `core()` within.
         Gives the environment variables that dbt's profile needs.
         """
         ...

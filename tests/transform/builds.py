@@ -5,16 +5,19 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
+from services.transform.adapters.build_record import BuildRecord
 from services.transform.adapters.weights_file import read_scoring_weights
+from services.transform.domain.build_plan import BuildPlan, Remainder
+from services.transform.domain.run_results import NodeResult
 from services.transform.flow import build_marts
 from services.transform.settings import TransformSettings
 from shared.settings import WarehouseSettings
@@ -26,6 +29,34 @@ AUDIT_COLUMNS = ("job_id", "dbt_run_id", "dbt_updated_at")
 AS_OF = date(2026, 3, 1)
 
 
+@dataclass
+class ListRecord:
+    """A build's memory without a database; `remainders` are what earlier builds left."""
+
+    plans: list[BuildPlan] = field(default_factory=list)
+    noted: list[NodeResult] = field(default_factory=list)
+    results: list[NodeResult] = field(default_factory=list)
+    remainders: dict[str, Remainder] = field(default_factory=dict)
+
+    def remainder_of(self, build_id: str) -> Remainder:
+        return self.remainders[build_id]
+
+    def has_landed_since(self, moment: datetime) -> bool:
+        return False
+
+    def begin(self, plan: BuildPlan) -> None:
+        self.plans.append(plan)
+
+    def note(self, node: NodeResult) -> None:
+        self.noted.append(node)
+
+    def flush(self) -> None:
+        pass
+
+    def complete(self, results: Sequence[NodeResult]) -> None:
+        self.results = list(results)
+
+
 class RecordingJob:
     """A job that remembers what it was told; `stops_with` is raised as soon as one node is done."""
 
@@ -35,6 +66,7 @@ class RecordingJob:
         self.job_id = job_id
         self.request = request or {}
         self.reported: list[tuple[str, int, int | None, str]] = []
+        self.record = ListRecord()
         self.stops_with = stops_with
 
     def report(self, phase: str, done: int, total: int | None = None, unit: str = "rows") -> None:
@@ -67,8 +99,8 @@ class House:
             GTM_DBT_STOP_SECONDS=5,
         )
 
-    def build(self, job: RecordingJob) -> dict[str, Any]:
-        return build_marts(job, self.warehouse, self.settings)
+    def build(self, job: RecordingJob, record: BuildRecord | None = None) -> dict[str, Any]:
+        return build_marts(job, self.warehouse, self.settings, record or job.record)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         with self.warehouse.core() as connection:
@@ -122,7 +154,7 @@ def build_twice(folder: Path) -> BuiltTwice:
 
 def _dbt_build(house: House) -> subprocess.CompletedProcess[str]:
     weights, version = read_scoring_weights(house.settings.scoring_weights_path)
-    variables = {"scoring_weights": weights.to_rows(), "weights_version": version, "as_of_date": AS_OF.isoformat()}
+    variables = {**house.settings.to_variables(), "scoring_weights": weights.to_rows(), "weights_version": version}
     with house.warehouse.reserve_core() as environment:
         return subprocess.run(
             [sys.executable, "-m", "dbt.cli.main", "build", "--vars", json.dumps(variables)]

@@ -1,6 +1,7 @@
 """Pure parts: what dbt prints, what went wrong, and the weights file."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from services.transform.domain.build_errors import explain_failed_node, explain_stopped_dbt
-from services.transform.domain.run_results import NodeResult, parse_log_line, parse_run_results
+from services.transform.domain.run_results import NodeResult, count_by_status, parse_log_line, parse_run_results
 from services.transform.domain.scoring_weights import ScoringWeights
 from tests.transform.builds import REPOSITORY
 
@@ -28,9 +29,15 @@ def test_log_lines_tell_progress_and_errors() -> None:
 
     total = parse_log_line(line("ConcurrencyLine", {"node_count": 3}))
     assert total is not None and total.total_nodes == 3
-    for status, finished in {"started": None, "success": "model.x", "fail": "model.x", "skipped": "model.x"}.items():
-        event = parse_log_line(line("Any", {"node_info": {"unique_id": "model.x", "node_status": status}}))
-        assert event is not None and event.finished_node == finished
+    statuses = {"started": "running", "success": "passed", "fail": "failed", "warn": "warned", "skipped": "skipped"}
+    for said, status in statuses.items():
+        node_info = {"unique_id": "model.fleet_gtm.x", "node_status": said, "node_started_at": "2026-03-01T10:00:00"}
+        event = parse_log_line(line("Any", {"node_info": node_info, "execution_time": 0.5}))
+        assert event is not None and event.node is not None
+        assert (event.node.node, event.node.status, event.node.seconds) == ("x", status, 0.5)
+        assert event.node.started_at == datetime(2026, 3, 1, 10, tzinfo=UTC)
+    summary = parse_log_line(line("Any", {"node_info": {"unique_id": "model.fleet_gtm.x", "node_status": "None"}}))
+    assert summary is not None and summary.node is None
     error = parse_log_line(line("MainEncounteredError", {"exc": "Compilation Error"}))
     assert error is not None and error.error == "Compilation Error"
     assert parse_log_line("Traceback (most recent call last):") is None
@@ -56,13 +63,18 @@ def test_run_results_keep_rows_and_failures() -> None:
                 "failures": 2,
                 "message": "Got 2 results",
                 "compiled_code": "select 1",
+                "relation_name": '"core"."analytics_failures"."unique_dim_accounts_account_id"',
+                "timing": [{"name": "execute", "started_at": "2026-03-01T10:00:00Z", "completed_at": None}],
             },
         ]
     }
     model, test = parse_run_results(document)
     assert (model.node, model.status, model.rows_affected) == ("dim_accounts", "passed", 4)
     assert (test.node, test.status, test.failures) == ("unique_dim_accounts_account_id", "failed", 2)
-    assert test.rows_affected is None
+    assert test.rows_affected is None and test.started_at == datetime(2026, 3, 1, 10, tzinfo=UTC)
+    assert (model.rows_in, test.rows_in) == (None, "analytics_failures.unique_dim_accounts_account_id")
+    assert (model.line, test.line) == (None, "Got 2 results")
+    assert count_by_status([model, test]) == {"passed": 1, "warned": 0, "failed": 1, "skipped": 0}
 
 
 @pytest.mark.parametrize(
@@ -92,10 +104,29 @@ def test_values_of_the_data_stay_out_of_errors() -> None:
     assert "ann@x.org" not in str(error.to_problem())
 
 
-def test_dbt_that_never_ran_a_node() -> None:
-    assert explain_stopped_dbt(2, "Compilation Error\n  depends on a node named 'x'", "").code == "dbt-compile-failed"
-    killed = explain_stopped_dbt(-9, "", "")
-    assert killed.code == "dbt-killed" and killed.is_transient
+@pytest.mark.parametrize(
+    ("exit_code", "error", "tail", "code", "said"),
+    [
+        (2, "Compilation Error\n  Model 'a' depends on a node named 'x'", "", "dbt-compile-failed", "named 'x'"),
+        (2, "Parsing Error\n  Error reading x.yml: Syntax error near line 3", "", "dbt-compile-failed", "line 3"),
+        (2, "Database Error\n  250001 (08001): Failed to connect to DB", "", "warehouse-busy", "starts over"),
+        (2, "IO Error: Could not set lock on file core.duckdb", "", "warehouse-busy", "starts over"),
+        (1, "Database Error\n 250001 (08001): Incorrect username or password", "", "warehouse-login-refused", "USER"),
+        (1, "", "Traceback (most recent call last):\n  x\nMemoryError: no more", "dbt-crashed", "MemoryError: no more"),
+        (2, "[Errno 28] No space left on device", "", "dbt-crashed", "No space left"),
+        (-9, "", "", "dbt-killed", "signal 9"),
+    ],
+)
+def test_dbt_that_did_not_come_to_its_end(exit_code: int, error: str, tail: str, code: str, said: str) -> None:
+    explained = explain_stopped_dbt(exit_code, error, tail)
+    assert explained.code == code and said in explained.detail
+    assert explained.is_transient == (code in ("dbt-killed", "warehouse-busy"))
+
+
+def test_a_guards_rows_say_what_happened_themselves() -> None:
+    guard = NodeResult("assert_fresh", "test", "failed", 1, failures=2, unique_id="test.fleet_gtm.assert_fresh")
+    error = explain_failed_node([guard], [{"source": "mock", "message": "mock is stale: sync it."}])
+    assert error.detail.startswith("assert_fresh: mock is stale: sync it. (and 1 more like it)")
 
 
 def test_weights_become_half_open_bands_and_a_fallback() -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from services.transform.domain.run_results import count_by_status
 from services.transform.flow import build_marts
 from services.transform.settings import TransformSettings
 from shared.errors import InvalidRequest, TerminalError
@@ -13,17 +14,34 @@ from tests.transform.builds import REPOSITORY, BuiltTwice, House, RecordingJob
 def test_progress_counts_every_node_up_to_the_total(built: BuiltTwice) -> None:
     assert built.job.reported[0] == ("build", 0, None, "nodes")
     done = [done for _, done, _, _ in built.job.reported]
-    total = built.job.reported[-1][2]
     assert done == list(range(len(done)))
-    assert total == done[-1] == built.first["nodes"]["passed"] == len(built.first["node_results"])
+    total = built.job.reported[-1][2]
+    assert total == done[-1] == sum(built.first["nodes"].values()) == len(built.job.record.results)
 
 
-def test_result_says_what_each_node_did(built: BuiltTwice) -> None:
-    nodes = {result["node"]: result for result in built.first["node_results"]}
-    assert built.first["nodes"] == {"passed": len(nodes), "failed": 0, "skipped": 0}
-    assert nodes["dim_accounts"]["kind"] == "model"
-    assert nodes["not_negative_fct_opportunities_amount_usd"]["kind"] == "test"
-    assert all(result["status"] == "passed" and result["seconds"] >= 0 for result in nodes.values())
+def test_each_node_is_told_as_it_starts_and_ends_and_once_more_at_the_end(built: BuiltTwice) -> None:
+    record = built.job.record
+    nodes = {result.unique_id: result for result in record.results}
+    for status in ("running", "passed"):
+        assert {node.unique_id for node in record.noted if node.status == status} <= nodes.keys()
+    assert len(record.noted) == 2 * len(nodes)
+    assert built.first["nodes"] == count_by_status(nodes.values())
+    model = nodes["model.fleet_gtm.dim_accounts"]
+    assert (model.kind, model.node, model.status) == ("model", "dim_accounts", "passed")
+    for node in nodes.values():
+        assert node.status in ("passed", "warned") and node.started_at is not None and node.ended_at is not None
+        assert node.started_at <= node.ended_at and node.seconds is not None
+    assert {result.node for result in nodes.values() if result.status == "warned"} == {
+        node["node"] for node in built.first["warned_nodes"]
+    }
+
+
+def test_the_projects_documentation_is_one_page_with_everything_in_it(built: BuiltTwice) -> None:
+    page = built.house.settings.dbt_docs_path.read_text()
+    assert '"model.fleet_gtm.dim_accounts"' in page and "INLINE DATA" not in page
+
+
+def test_the_result_counts_quarantined_rows_by_table(built: BuiltTwice) -> None:
     assert built.first["quarantined"] == {
         "hubspot_companies": 3,
         "hubspot_contacts": 1,
@@ -81,4 +99,5 @@ def test_wrong_column_and_broken_contract_are_column_mismatches(broken: House) -
 
 
 def _build(house: House, settings: TransformSettings) -> None:
-    build_marts(RecordingJob("weights"), house.warehouse, settings)
+    job = RecordingJob("weights")
+    build_marts(job, house.warehouse, settings, job.record)

@@ -1,5 +1,6 @@
 """dbt as a subprocess: started, followed line by line, stopped. Nothing is written into the project's folder."""
 
+import hashlib
 import json
 import os
 import selectors
@@ -7,6 +8,7 @@ import shutil
 import signal
 import subprocess  # nosec B404 - a fixed command, no shell
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +21,7 @@ from services.transform.domain.run_results import LogEvent, NodeResult, parse_lo
 
 _TICK_SECONDS: Final = 0.5
 _RUNS_KEPT: Final = 10
+_DOCS_PAGE: Final = "static_index.html"
 _TAIL_LINES: Final = 20
 _IMPORT_ROOT: Final = Path(services.__file__).resolve().parent.parent
 
@@ -33,9 +36,12 @@ class DbtBuild:
     environment: Mapping[str, str]
     variables: Mapping[str, Any]
     threads: int
+    memory_limit: str  # DuckDB's own
     stop_seconds: float
     select: tuple[str, ...] = ()
+    is_exact: bool = False  # what `select` names and nothing else: no tests of neighbours
     full_refresh: bool = False
+    has_docs: bool = False
 
     @property
     def run_dir(self) -> Path:
@@ -54,20 +60,26 @@ class DbtOutcome:
 
     exit_code: int = 0
     invocation_id: str = ""
+    total: int | None = None
     results: list[NodeResult] = field(default_factory=list)
     error: str = ""
     tail: str = ""
 
+    @property
+    def is_complete(self) -> bool:
+        """dbt came to every node; what it did afterwards changes nothing."""
+        return bool(self.results) and len(self.results) == self.total
+
 
 def run_dbt_build(
-    build: DbtBuild, on_node: Callable[[int, int | None], None], on_tick: Callable[[], None]
+    build: DbtBuild, on_node: Callable[[NodeResult, int, int | None], None], on_tick: Callable[[], None]
 ) -> DbtOutcome:
     """Run it to its end. A repeat rebuilds the same marts, also after a run that was killed.
 
     Args:
         build: What to run.
-        on_node: Called with nodes done and nodes in all, each time one has ended.
-        on_tick: Called at least twice a second.
+        on_node: Called when a node starts and when it has ended, with the nodes done and the nodes in all.
+        on_tick: Called twice a second.
 
     Raises:
         Whatever the callbacks raise (a cancelled job, a lost lease), after dbt has been stopped.
@@ -76,7 +88,6 @@ def run_dbt_build(
     outcome = DbtOutcome()
     tail: deque[str] = deque(maxlen=_TAIL_LINES)
     finished: set[str] = set()
-    total: int | None = None
     with _started(build) as process:
         for line in _iterate_lines(process, on_tick):
             event = parse_log_line(line)
@@ -84,20 +95,30 @@ def run_dbt_build(
                 tail.append(line)
                 continue
             _note(outcome, event)
-            total = event.total_nodes if event.total_nodes is not None else total
-            if event.finished_node is not None:
-                finished.add(event.finished_node)
-                on_node(len(finished), total)
+            if event.node is not None:
+                if event.node.status != "running":
+                    finished.add(event.node.unique_id)
+                on_node(event.node, len(finished), outcome.total)
         outcome.exit_code = process.wait()
     outcome.tail = "\n".join(tail)
-    outcome.results = _read_results(build.run_dir)
+    _read_results(build.run_dir, outcome)
     _keep_parsed_project(build)
     return outcome
+
+
+def project_version(project_dir: Path) -> str:
+    """Digest of the project's files."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in project_dir.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(project_dir)} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
 
 
 def _command(build: DbtBuild) -> list[str]:
     target = build.run_dir / "target"
     command = [sys.executable, "-m", "services.transform.adapters.dbt_child", str(os.getpid())]
+    command += ["docs" if build.has_docs else "-"]
     command += ["--log-format", "json", "--log-level", "info", "--log-path", str(build.run_dir / "logs"), "build"]
     command += ["--project-dir", str(build.project_dir.resolve()), "--profiles-dir", str(build.project_dir.resolve())]
     command += ["--target-path", str(target)]
@@ -106,13 +127,15 @@ def _command(build: DbtBuild) -> list[str]:
     command += ["--exclude-resource-type", "unit_test"]  # they test the SQL on made-up rows: the suite's business
     command += ["--vars", json.dumps(build.variables)]
     command += ["--full-refresh"] if build.full_refresh else []
+    command += ["--indirect-selection", "empty"] if build.is_exact else []
     command += ["--select", *build.select] if build.select else []
     return command
 
 
 def _environment(build: DbtBuild) -> dict[str, str]:
     own = {key: value for key, value in os.environ.items() if not key.startswith("DBT_")}
-    named = {"GTM_DBT_THREADS": str(build.threads), "DBT_ENV_CUSTOM_ENV_GTM_JOB_ID": build.run_name}
+    named = {"GTM_DBT_THREADS": str(build.threads), "GTM_DUCKDB_MEMORY_LIMIT": build.memory_limit}
+    named |= {"DBT_ENV_CUSTOM_ENV_GTM_JOB_ID": build.run_name}
     return {**own, **build.environment, **named, "DO_NOT_TRACK": "1", "PYTHONUNBUFFERED": "1"}
 
 
@@ -148,14 +171,17 @@ def _stop(process: subprocess.Popen[bytes], stop_seconds: float) -> None:
 
 
 def _iterate_lines(process: subprocess.Popen[bytes], on_tick: Callable[[], None]) -> Iterator[str]:
-    """Lines as they come; between them and while none comes, `on_tick`."""
+    """Lines as they come; between them and while none comes, `on_tick`: each is a write to the job's row."""
     stream: IO[bytes] | None = process.stdout
     assert stream is not None
     rest = b""
     with selectors.DefaultSelector() as selector:
         selector.register(stream, selectors.EVENT_READ)
+        ticked_at = float("-inf")
         while True:
-            on_tick()
+            if time.monotonic() - ticked_at >= _TICK_SECONDS:
+                on_tick()
+                ticked_at = time.monotonic()
             if not selector.select(_TICK_SECONDS):
                 continue
             chunk = os.read(stream.fileno(), 65536)
@@ -170,6 +196,7 @@ def _iterate_lines(process: subprocess.Popen[bytes], on_tick: Callable[[], None]
 def _note(outcome: DbtOutcome, event: LogEvent) -> None:
     outcome.invocation_id = event.invocation_id or outcome.invocation_id
     outcome.error = event.error or outcome.error
+    outcome.total = event.total_nodes if event.total_nodes is not None else outcome.total
 
 
 def _make_run_dir(build: DbtBuild) -> None:
@@ -181,9 +208,21 @@ def _make_run_dir(build: DbtBuild) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _read_results(run_dir: Path) -> list[NodeResult]:
+def _read_results(run_dir: Path, outcome: DbtOutcome) -> None:
     path = run_dir / "target" / "run_results.json"
-    return parse_run_results(json.loads(path.read_bytes())) if path.exists() else []
+    if path.exists():
+        document = json.loads(path.read_bytes())
+        outcome.results = parse_run_results(document)
+        outcome.invocation_id = document["metadata"]["invocation_id"]  # the log's last one may be the documentation's
+
+
+def publish_docs(build: DbtBuild, path: Path) -> bool:
+    """Put the page where it is served, whole; False when dbt could not write one, so the last one stays."""
+    page = build.run_dir / "target" / _DOCS_PAGE
+    if not page.exists():
+        return False
+    page.replace(path)  # one file system: both are in dbt's working folder
+    return True
 
 
 def _keep_parsed_project(build: DbtBuild) -> None:

@@ -1,10 +1,20 @@
-"""What the flow reads from the warehouse around a build."""
+"""What the service reads from the warehouse around a build, and clears away after one that was stopped."""
 
-from typing import Any
+import re
+from typing import Any, Final
 
 import sqlalchemy as sa
 
+from services.transform.domain.run_results import NodeResult
+from shared.logging import get_logger
 from shared.warehouse import Warehouse
+
+log = get_logger(__name__)
+
+_RELATION: Final = re.compile(r"\w+\.\w+")
+# What dbt calls a relation until it takes its place, and one that has lost it.
+_LEFTOVER: Final = re.compile(r"__dbt_(tmp|backup)", re.I)
+_OURS: Final = ("analytics", "analytics_staging", "analytics_failures")
 
 
 def has_raw_tables(warehouse: Warehouse) -> bool:
@@ -24,11 +34,49 @@ def read_quarantine_counts(warehouse: Warehouse) -> dict[str, int]:
         return {table: int(rows) for table, rows in connection.execute(statement).all()}
 
 
-def read_failing_rows(warehouse: Warehouse, test_sql: str, limit: int) -> list[dict[str, Any]]:
-    """Some of the rows that a test finds. `test_sql` is dbt's own compiled query."""
+def read_failing_rows(warehouse: Warehouse, test: NodeResult, limit: int) -> list[dict[str, Any]]:
+    """Some of the rows that a test found: where it kept them, else by its own compiled query again."""
+    rows = read_stored_rows(warehouse, test.rows_in, limit=limit, offset=0) if test.rows_in else None
+    if rows is not None:
+        return rows
     with warehouse.core() as connection:
-        rows = connection.exec_driver_sql(f"select * from ({test_sql}) as failing limit {limit}")  # nosec B608
+        found = connection.exec_driver_sql(
+            f"select * from ({test.compiled_sql}) as failing limit {limit}"  # nosec B608
+        )
+        return [dict(row) for row in found.mappings()]
+
+
+def read_stored_rows(warehouse: Warehouse, relation: str, *, limit: int, offset: int) -> list[dict[str, Any]] | None:
+    """Rows that a test has kept, in the order of their values, so that pages fit. None when they are gone."""
+    if not _RELATION.fullmatch(relation) or not _has_table(warehouse, *relation.lower().split(".")):
+        return None
+    with warehouse.core() as connection:
+        columns = connection.exec_driver_sql(f"select * from {relation} limit 0").keys()  # nosec B608
+        order = ", ".join(str(number) for number in range(1, len(columns) + 1))
+        rows = connection.exec_driver_sql(
+            f"select * from {relation} order by {order} limit {int(limit)} offset {int(offset)}"  # nosec B608
+        )
         return [dict(row) for row in rows.mappings()]
+
+
+def drop_leftovers(warehouse: Warehouse) -> list[str]:
+    """Drop what a stopped dbt had not put in its place yet, or had not thrown away; every mart itself is whole.
+
+    Only who holds the warehouse may call it: during a build these are at work.
+    """
+    listing = sa.text("select table_schema, table_name, table_type from information_schema.tables")
+    with warehouse.core() as connection:
+        found = [
+            (f"{schema}.{name}", "view" if kind.upper() == "VIEW" else "table")
+            for schema, name, kind in connection.execute(listing).all()
+            if schema.lower() in _OURS and _LEFTOVER.search(name)
+        ]
+    if found:
+        with warehouse.core(write=True) as connection:
+            for relation, kind in found:
+                connection.exec_driver_sql(f"drop {kind} if exists {relation}")
+        log.info("leftovers_dropped", relations=[relation for relation, _ in found])
+    return [relation for relation, _ in found]
 
 
 def _has_table(warehouse: Warehouse, schema: str, table: str) -> bool:

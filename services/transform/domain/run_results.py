@@ -3,17 +3,19 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
-NodeStatus = Literal["passed", "failed", "skipped"]
+NodeStatus = Literal["running", "passed", "warned", "failed", "skipped"]
+ENDED: Final[tuple[NodeStatus, ...]] = ("passed", "warned", "failed", "skipped")
 
 # dbt's status of a node -> ours. `error` is a node that could not run, `fail` a test that found rows.
 _STATUS: Final[dict[str, NodeStatus]] = {
     "success": "passed",
     "pass": "passed",
-    "warn": "passed",
     "no-op": "passed",
+    "warn": "warned",
     "error": "failed",
     "fail": "failed",
     "runtime error": "failed",
@@ -26,22 +28,39 @@ _QUOTED_VALUE: Final = re.compile(r"(string|value) '[^']*'", re.I)
 
 @dataclass(frozen=True)
 class NodeResult:
-    """What one node (a model, a test) did. `failures` is a failing test's number of rows, `seconds` its run time."""
+    """What one node (a model, a test) did.
+
+    `failures` is the number of rows that a test found, `seconds` the node's run time, `rows_in` the relation that keeps
+    the rows that a test found, as `schema.name`.
+    """
 
     node: str
     kind: str
     status: NodeStatus
-    seconds: float
+    seconds: float | None = None
     rows_affected: int | None = None
     failures: int | None = None
     message: str | None = None
     unique_id: str = ""
+    rows_in: str | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
     compiled_sql: str | None = field(default=None, repr=False)
 
-    def to_dict(self) -> dict[str, Any]:
-        """For the job's result: without the SQL; the message on one line, without values of the data."""
-        kept = {key: value for key, value in asdict(self).items() if key not in ("compiled_sql", "unique_id")}
-        return {**kept, "seconds": round(self.seconds, 3), "message": to_one_line(self.message or "") or None}
+    @property
+    def line(self) -> str | None:
+        """The message on one line, without values of the data; None for one that went well, whose message says no more
+        than that."""
+        return to_one_line(self.message or "") or None if self.status != "passed" else None
+
+    @property
+    def is_guard(self) -> bool:
+        """A test written by hand: generic ones carry a hash after their name."""
+        return self.kind == "test" and self.unique_id.count(".") == 2
+
+    def to_summary(self) -> dict[str, Any]:
+        """For the job's result or error."""
+        return {"node": self.node, "message": self.line} | ({"failures": self.failures} if self.failures else {})
 
 
 @dataclass(frozen=True)
@@ -50,7 +69,7 @@ class LogEvent:
 
     invocation_id: str
     total_nodes: int | None = None
-    finished_node: str | None = None
+    node: NodeResult | None = None
     error: str | None = None
 
 
@@ -67,12 +86,10 @@ def parse_log_line(line: str) -> LogEvent | None:
         info, data = event["info"], event["data"]
     except (ValueError, KeyError, TypeError):
         return None
-    node = data.get("node_info") or {}
-    is_finished = node.get("node_status") in _STATUS
     return LogEvent(
         invocation_id=info.get("invocation_id", ""),
         total_nodes=data.get("node_count") if info.get("name") == "ConcurrencyLine" else None,
-        finished_node=node.get("unique_id") if is_finished else None,
+        node=_parse_node_info(data),
         error=data.get("exc") if info.get("name") == "MainEncounteredError" else None,
     )
 
@@ -83,24 +100,69 @@ def parse_run_results(document: Mapping[str, Any]) -> list[NodeResult]:
 
 
 def count_by_status(results: Iterable[NodeResult]) -> dict[NodeStatus, int]:
-    """`{passed, failed, skipped}`, zeros included."""
-    counts: dict[NodeStatus, int] = {"passed": 0, "failed": 0, "skipped": 0}
+    """`{passed, warned, failed, skipped}`, zeros included."""
+    counts: dict[NodeStatus, int] = dict.fromkeys(ENDED, 0)
     for result in results:
         counts[result.status] += 1
     return counts
 
 
-def _parse_result(result: Mapping[str, Any]) -> NodeResult:
-    kind, _, *name = result["unique_id"].split(".")
-    rows = (result.get("adapter_response") or {}).get("rows_affected")
+def _parse_node_info(data: Mapping[str, Any]) -> NodeResult | None:
+    """A node that starts or has ended. Lines of dbt's summary name nodes too, without a status."""
+    node = data.get("node_info") or {}
+    said = node.get("node_status")
+    status: NodeStatus | None = "running" if said == "started" else _STATUS.get(str(said))
+    unique_id = node.get("unique_id")
+    if status is None or not unique_id:
+        return None
+    kind, name = _kind_and_name(unique_id)
     return NodeResult(
-        node=name[0],  # what follows a generic test's name is a hash
+        node=name,
+        kind=kind,
+        status=status,
+        seconds=data.get("execution_time"),
+        failures=data.get("num_failures") or None,
+        unique_id=unique_id,
+        started_at=_parse_moment(node.get("node_started_at")),
+        ended_at=_parse_moment(node.get("node_finished_at")),
+    )
+
+
+def _parse_result(result: Mapping[str, Any]) -> NodeResult:
+    kind, name = _kind_and_name(result["unique_id"])
+    rows = (result.get("adapter_response") or {}).get("rows_affected")
+    moments = [timing for timing in result.get("timing") or [] if timing.get("started_at")]
+    failures = result.get("failures")
+    return NodeResult(
+        node=name,
         kind=kind,
         status=_STATUS[result["status"]],
         seconds=float(result["execution_time"] or 0),
         rows_affected=rows if isinstance(rows, int) and rows >= 0 else None,
-        failures=result.get("failures"),
+        failures=failures,
         message=result.get("message"),
         unique_id=result["unique_id"],
+        rows_in=_relation(result.get("relation_name")) if kind == "test" and failures else None,
+        started_at=_parse_moment(moments[0]["started_at"]) if moments else None,
+        ended_at=_parse_moment(moments[-1].get("completed_at")) if moments else None,
         compiled_sql=result.get("compiled_code"),
     )
+
+
+def _kind_and_name(unique_id: str) -> tuple[str, str]:
+    """`test.fleet_gtm.unique_dim_accounts_account_id.abc123`: what follows a generic test's name is a hash."""
+    kind, _, *name = unique_id.split(".")
+    return kind, name[0]
+
+
+def _relation(name: str | None) -> str | None:
+    """Without the database: every connection of ours has the right one, under a name of its own on DuckDB."""
+    return ".".join(name.replace('"', "").split(".")[-2:]) if name else None
+
+
+def _parse_moment(text: str | None) -> datetime | None:
+    """dbt's times are UTC, with or without saying so."""
+    if not text:
+        return None
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
