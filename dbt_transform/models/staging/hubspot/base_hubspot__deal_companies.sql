@@ -1,4 +1,4 @@
-{{ config(materialized="table") }}
+{{ config(materialized="table", access="private") }}
 {%- set columns = {
     "deal_id": "hubspot_id",
     "company_id": "hubspot_id",

@@ -1,4 +1,4 @@
-{{ config(materialized="table") }}
+{{ config(materialized="table", access="private") }}
 {%- set columns = {
     "surviving_id": "hubspot_id",
     "merged_id": "hubspot_id",

@@ -1,4 +1,4 @@
-{{ config(materialized="table") }}
+{{ config(materialized="table", access="private") }}
 {%- set columns = {
     "id": "text",
     "contact_id": "hubspot_id",

@@ -1,4 +1,4 @@
-{{ config(materialized="table") }}
+{{ config(materialized="table", access="private") }}
 {%- set columns = {
     "id": "salesforce_id",
     "name": "name",
