@@ -30,11 +30,8 @@ select
     cast({{ dbt.datediff("visits.entered_at", "visits.left_at", "second") }} / 86400.0 as decimal(12, 2))
         as days_in_stage,
     visits.next_stage,
-    -- On to a stage where it hasn't been: neither lost nor moved back. Null where that isn't known yet.
-    case
-        when visits.is_current then null
-        else not visits.next_is_lost and next_visit.first_stage_number > visits.stage_number
-    end as is_converted,
+    -- On to a stage where it hasn't been: neither lost nor moved back. Null while there is no next one.
+    not visits.next_is_lost and next_visit.first_stage_number > visits.stage_number as is_converted,
     visits.is_current,
     visits.is_lost,
     visits.is_inferred,
