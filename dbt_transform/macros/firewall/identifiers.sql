@@ -25,5 +25,5 @@
 
 {# One repair: a list of ids, joined by `;` alone. #}
 {% macro parse_hubspot_ids(column) -%}
-    nullif(trim({{ replace_pattern(replace_pattern(column, '[][" ]', ""), "[;,]+", ";") }}, ';'), '')
+    nullif(trim({{ replace_pattern(replace_pattern(column, '[][" ' ~ "''" ~ ']', ""), "[;,]+", ";") }}, ';'), '')
 {%- endmacro %}

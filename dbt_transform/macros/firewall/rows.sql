@@ -14,21 +14,47 @@
     a broken email or domain becomes null, and a reference to a record that was never exported stays: real exports
     have all three.
 
-    types: text · name (entities decoded) · timestamp · number · amount (not negative, currency unknown) · money or
+    types: text · word (lower case, never null) · name (entities decoded) · url (`<column>_host`, never null) ·
+    timestamp · number · amount (not negative, currency unknown) · money or
     money:<currency column> · count · boolean · email · domain · salesforce_id · hubspot_id · hubspot_ids
     checks: [condition that fails the row, raw column, reason code], beside those of the types
     salesforce_key: the column whose id, 15 or 18 characters long, is the record's key
-    landed: SQL condition on RAW's rows, for an incremental model
 #}
-{% macro checked_rows(source_system, plural, columns, checks=[], salesforce_key=none, landed=none) -%}
+{% macro checked_rows(source_system, plural, columns, checks=[], salesforce_key=none) -%}
 landed as (
-    select *
-    from {{ source("raw", source_system ~ "_" ~ plural) }}
-    {%- if landed %}
-    where {{ landed }}
+    select * from {{ source("raw", source_system ~ "_" ~ plural) }}
+),
+
+{{ checked_ctes(source_system, columns, checks, salesforce_key) }}
+{%- endmacro %}
+
+
+{#
+    The same for an incremental model: only the rows whose load batch it doesn't hold yet. A load batch (load_id, loaded_at)
+    is committed at once and never grows, so a batch of which one row is stored was read as a whole; a row that a later load
+    changed belongs to that load's batch.
+#}
+{% macro new_checked_rows(source_system, plural, columns, checks) -%}
+landed as (
+    select records.*
+    from {{ source("raw", source_system ~ "_" ~ plural) }} as records
+    {%- if is_incremental() %}
+    left join (
+        select distinct
+            load_id,
+            loaded_at
+        from {{ this }}
+    ) as stored_batches
+        on records.load_id = stored_batches.load_id and records.loaded_at = stored_batches.loaded_at
+    where stored_batches.load_id is null
     {%- endif %}
 ),
 
+{{ checked_ctes(source_system, columns, checks) }}
+{%- endmacro %}
+
+
+{% macro checked_ctes(source_system, columns, checks, salesforce_key=none) -%}
 cleaned as (
     select
         source_system,
@@ -89,13 +115,15 @@ checked as (
         {%- set code = type.split(":")[1] if ":" in type else none -%}
         {{ parse_amount(column) }} as {{ typed }},
         {{ currency_of(column, code) }} as {{ column }}_currency,
-        cast({{ typed }} * {{ usd_rate(column ~ "_currency") }} as decimal(18, 2)) as {{ column }}_usd
+        cast(cast({{ typed }} as decimal(20, 2)) * {{ usd_rate(column ~ "_currency") }} as decimal(18, 2)) as {{ column }}_usd
     {%- elif type == "count" -%} {{ parse_count(column) }} as {{ typed }}
     {%- elif type == "boolean" -%} {{ parse_boolean(column) }} as {{ typed }}
     {%- elif type == "email" -%}
         {{ parse_email(column) }} as {{ typed }},
         {{ parse_domain("split_part(" ~ typed ~ ", '@', 2)") }} as {{ column }}_host
     {%- elif type == "domain" -%} {{ parse_domain(column) }} as {{ column }}_host
+    {%- elif type == "url" -%} {{ host_of_url(column) }} as {{ column }}_host
+    {%- elif type == "word" -%} lower(coalesce({{ column }}, '')) as {{ typed }}
     {%- elif type == "salesforce_id" -%} {{ parse_salesforce_id(column) }} as {{ typed }}
     {%- elif type == "hubspot_id" -%} {{ parse_hubspot_id(column) }} as {{ typed }}
     {%- elif type == "hubspot_ids" -%} {{ parse_hubspot_ids(column) }} as {{ typed }}

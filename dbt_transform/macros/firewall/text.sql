@@ -1,7 +1,12 @@
-{# One repair: white space of every kind becomes single spaces, ends are trimmed, placeholders for "nothing" become null. #}
+{#
+    One repair: white space of every kind becomes single spaces, ends are trimmed, placeholders for "nothing" become null.
+
+    Text without spaces that holds a digit or is longer than any placeholder needs none of that: most of a large table.
+#}
 {% macro clean_text(column) -%}
     {%- set trimmed = "trim(" ~ replace_pattern("replace(" ~ column ~ ", chr(160), ' ')", "[[:space:]]+", " ") ~ ")" -%}
     case
+        when {{ matches(column, "([!-~]*[0-9][!-~]*|[!-~]{10,})") }} then {{ column }}
         when lower({{ trimmed }}) in ('', 'null', 'none', 'nil', 'nan', 'n/a', '#n/a', 'na', '-', '--', 'undefined')
             then null
         else {{ trimmed }}
@@ -19,7 +24,7 @@
     {%- for entity, character in entities -%}
         {%- set decoded.sql = "replace(" ~ decoded.sql ~ ", '" ~ entity ~ "', '" ~ character ~ "')" -%}
     {%- endfor -%}
-    {{ decoded.sql }}
+    case when {{ column }} like '%&%' then {{ decoded.sql }} else {{ column }} end
 {%- endmacro %}
 
 

@@ -31,12 +31,6 @@
 {%- endmacro %}
 
 
-{# Engines read this notation themselves, but for the `Z`. #}
-{% macro timestamp_of_iso(column) -%}
-    try_cast(replace(replace({{ column }}, 'T', ' '), 'Z', '') as datetime)
-{%- endmacro %}
-
-
 {# Step by step to `YYYY-MM-DD HH:MM:SS.ffffff`, then from twelve hours to a day's 24 and from the zone's time to UTC. #}
 {% macro timestamp_of_notation(column, date_order) -%}
     {%- set steps = [

@@ -59,14 +59,16 @@
 {%- endmacro %}
 
 
-{# Marketing channel of a visit. Tagged links first, then the referring site, else the visitor came directly. #}
-{% macro to_channel(utm_source, utm_medium, referrer) -%}
+{#
+    Marketing channel of a visit. Tagged links first, then the referring site, else the visitor came directly.
+
+    `source`, `medium` and `host`: columns in lower case, empty for none.
+#}
+{% macro to_channel(source, medium, host) -%}
     {%- set search = "(google|bing|duckduckgo|yahoo|baidu|ecosia|yandex)" -%}
     {%- set social = "(linkedin|facebook|instagram|twitter|youtube|tiktok|reddit|lnkd|meta|x)" -%}
-    {%- set source = "lower(coalesce(" ~ utm_source ~ ", ''))" -%}
-    {%- set medium = "lower(coalesce(" ~ utm_medium ~ ", ''))" -%}
-    {%- set host = "coalesce(" ~ parse_domain(referrer) ~ ", '')" -%}
     case
+        when {{ medium }} = '' and {{ source }} = '' and {{ host }} = '' then 'direct'
         when {{ medium }} in ('email', 'e-mail', 'newsletter') or {{ source }} in ('email', 'newsletter') then 'email'
         when {{ medium }} in ('display', 'banner', 'cpm', 'retargeting', 'programmatic') then 'display'
         when {{ medium }} in ('paid_social', 'paid-social', 'paidsocial', 'social_paid') then 'paid_social'
@@ -77,7 +79,6 @@
         when {{ medium }} in ('affiliate', 'partner', 'partners') then 'partner'
         when {{ medium }} in ('referral', 'review') then 'referral'
         when {{ medium }} in ('organic', 'organic_search', 'organic-search', 'seo') then 'organic_search'
-        when {{ medium }} = '' and {{ source }} = '' and {{ host }} = '' then 'direct'
         when {{ medium }} in ('none', '(none)', 'direct') or {{ source }} in ('direct', '(direct)') then 'direct'
         when {{ medium }} = '' and {{ matches(source, social ~ "([.].*)?") }} then 'organic_social'
         when {{ medium }} = '' and {{ matches(source, search ~ "([.].*)?") }} then 'organic_search'

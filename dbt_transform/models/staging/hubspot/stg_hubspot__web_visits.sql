@@ -1,1 +1,1 @@
-{{ passed_rows("base_hubspot__web_visits") }}
+{{ passed_rows("base_hubspot__web_visits", exclude=["logic_version"]) }}
