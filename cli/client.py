@@ -10,7 +10,7 @@ import httpx
 from pydantic import BaseModel
 
 from cli.errors import ServiceUnreachable
-from cli.models import Job, JobPage, Lead, LeadPage, Readiness
+from cli.models import BuildNode, BuildNodePage, FailedRows, Job, JobPage, Lead, LeadPage, Readiness
 from cli.settings import SERVICES, CliSettings, Endpoint, resolve_endpoints
 from cli.transport import RETRY_WAITS_SECONDS, Transport, parse_answer, raise_for, wait_seconds
 
@@ -82,6 +82,25 @@ class GtmClient:
         path = f"/v1/jobs/{quote(job_id, safe='')}/cancel"
         service, response = self._from_any(lambda service: self._http.post(service, path, None))
         return parse_answer(service, response, Job)
+
+    def build_nodes(self, build_id: str, *, statuses: Sequence[str] | None = None) -> BuildNodePage:
+        """Every node of a build; follows the cursor to its end."""
+        path = f"/v1/builds/{quote(build_id, safe='')}/nodes"
+        items: list[BuildNode] = []
+        cursor: str | None = None
+        while True:
+            query = _query(status=list(statuses) if statuses else None, limit=_PAGE_LIMIT, cursor=cursor)
+            page = parse_answer("transform", self._http.get("transform", path, query), BuildNodePage)
+            items += page.items
+            cursor = page.next_cursor
+            if cursor is None or not page.items:
+                return BuildNodePage(items=items, next_cursor=None)
+
+    def failed_rows(self, build_id: str, node: str, *, limit: int, offset: int) -> FailedRows:
+        """Some of the rows that a test found in a build."""
+        path = f"/v1/builds/{quote(build_id, safe='')}/nodes/{quote(node, safe='')}/rows"
+        query = {"limit": limit, "offset": offset}
+        return parse_answer("transform", self._http.get("transform", path, query), FailedRows)
 
     def leads(self, *, limit: int = 20, tier: str | None = None) -> LeadPage:
         """The leads with the highest scores; follows the cursor until `limit`."""

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from cli.builds import failures, nodes
 from cli.jobs import jobs_app
 from cli.options import EXIT_CODES, JsonOption, OptionOption, WatchOption, parse_options
 from cli.render import render_lead, render_leads
@@ -20,6 +21,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(jobs_app, name="jobs", epilog=EXIT_CODES)
+app.command(epilog=EXIT_CODES)(nodes)
+app.command(epilog=EXIT_CODES)(failures)
 
 ModeOption = Annotated[
     Literal["incremental", "full"],
@@ -75,12 +78,17 @@ def sync(
     source: Annotated[str, typer.Argument(help="mock, files, or another source that ingest knows.")],
     option: OptionOption = None,
     mode: ModeOption = "incremental",
+    accept_volume: Annotated[
+        bool,
+        typer.Option("--accept-volume", help="However few rows come, they are all: later loads are compared with it."),
+    ] = False,
     watch: WatchOption = True,
     as_json: JsonOption = False,
 ) -> None:
     """Read one source and land it in RAW."""
     with session(as_json=as_json) as gtm:
-        request = to_request(SyncRequest, source=source, mode=mode, options=parse_options(option))
+        options = parse_options(option)
+        request = to_request(SyncRequest, source=source, mode=mode, options=options, accept_volume=accept_volume)
         gtm.start("ingest", "/v1/syncs", request, watch=watch)
 
 
@@ -90,12 +98,18 @@ def build(
         str | None, typer.Option(help="dbt's node selection, such as dim_accounts+.", show_default="everything")
     ] = None,
     full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Rebuild incremental models from RAW.")] = False,
+    retry: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID", help="Run only what failed or was skipped in this build.", show_default="a new build"
+        ),
+    ] = None,
     watch: WatchOption = True,
     as_json: JsonOption = False,
 ) -> None:
     """Build and test the marts with dbt."""
     with session(as_json=as_json) as gtm:
-        request = to_request(BuildRequest, select=select, full_refresh=full_refresh)
+        request = to_request(BuildRequest, select=select, full_refresh=full_refresh, retry_of=retry)
         gtm.start("transform", "/v1/builds", request, watch=watch)
 
 

@@ -142,6 +142,41 @@ class LeadPage(_Answer):
         return {"items": [item.to_json() for item in self.items], "next_cursor": self.next_cursor}
 
 
+class BuildNode(_Answer):
+    """What one model or test of a build did."""
+
+    node: str
+    unique_id: str = ""
+    kind: str = ""
+    status: str
+    seconds: float | None = None
+    rows_affected: int | None = None
+    failures: int | None = None
+    message: str | None = None
+    rows_in: str | None = None
+
+
+class BuildNodePage(_Answer):
+    """A build's nodes in their order."""
+
+    items: list[BuildNode]
+    next_cursor: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Also where several pages were read."""
+        return {"items": [item.to_json() for item in self.items], "next_cursor": self.next_cursor}
+
+
+class FailedRows(_Answer):
+    """Rows that a test found."""
+
+    node: str
+    failures: int
+    rows_in: str
+    items: list[dict[str, Any]]
+    next_offset: int | None = None
+
+
 class Check(_Answer):
     """One thing that a service needs in order to work."""
 

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from cli.models import Job, Lead
 from cli.output import Output
-from cli.results import render_result
+from cli.results import render_result, render_ways_to_rows
 from cli.text import duration, moment, plain, signed, thousands, value_text, words
 from shared.contracts import JobState
 
@@ -34,6 +34,9 @@ def render_failure(output: Output, job: Job) -> None:
     for part in failed:
         if part.error is not None:
             output.problem(part.error, subject=f"{part.kind} failed")
+            if failed_nodes := (part.error.model_extra or {}).get("failed_nodes"):
+                render_ways_to_rows(output, part.id, failed_nodes)
+                output.note(f"  once it is mended: gtm build, or gtm build --retry {plain(part.id)} for the rest alone")
         else:
             output.note(f"{part.kind} {part.id} failed without a reason.", "bold red")
 

@@ -25,8 +25,18 @@ def render_result(output: Output, job: Job) -> None:
             _render_nested(output, name, value)
         elif isinstance(value, list) and value:
             _render_list(output, name, value)
+    if result.get("warned_nodes"):
+        render_ways_to_rows(output, job.id, result["warned_nodes"])
     if result.get("quarantined"):
         output.say("  quarantined rows, each with its reason: analytics.quarantine_rows")
+
+
+def render_ways_to_rows(output: Output, build_id: str, nodes: Sequence[Any]) -> None:
+    """Where to look at what a build's tests found."""
+    for node in nodes[:_MOST_NAMES]:
+        if isinstance(node, dict) and node.get("failures"):
+            output.note(f"  rows: gtm failures {plain(build_id)} {plain(str(node.get('node')))}")
+    output.note(f"  all nodes: gtm nodes {plain(build_id)}")
 
 
 def _render_rejects(output: Output, result: Mapping[str, Any]) -> None:

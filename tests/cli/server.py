@@ -25,11 +25,8 @@ RESULTS: dict[str, dict[str, Any]] = {
         },
     },
     "build": {
-        "nodes": {"passed": 41, "failed": 0, "skipped": 0},
-        "node_results": [
-            {"node": "stg_hubspot__deals", "status": "passed", "seconds": 0.1, "message": None},
-            {"node": "warns_about_age", "status": "warned", "seconds": 0.1, "message": None},
-        ],
+        "nodes": {"passed": 41, "warned": 1, "failed": 0, "skipped": 0},
+        "warned_nodes": [{"node": "warns_about_age", "message": "hubspot is 80 hours old.", "failures": 1}],
         "quarantined": {"hubspot_companies": 13},
     },
     "scoring": {
@@ -49,6 +46,7 @@ DBT_PROBLEM = {
     "detail": "dim_accounts holds 3 rows with negative ARR. Mend them in the CRM, or correct the staging view.",
     "code": "dbt-test-failed",
     "node": "non_negative_dim_accounts_won_arr_usd",
+    "failed_nodes": [{"node": "non_negative_dim_accounts_won_arr_usd", "message": "Got 3 results", "failures": 3}],
     "rows": [{"account_id": "hubspot:1", "won_arr_usd": "-5.00", "closed_at": None}, {"account_id": "hubspot:2"}],
 }
 
@@ -149,6 +147,7 @@ def build_app(behaviour: Behaviour) -> FastAPI:
 
         app.post(f"/v1/{path}", response_model=None)(start_kind)
     _add_jobs(app, behaviour)
+    _add_builds(app)
     _add_leads(app, behaviour)
     return app
 
@@ -185,6 +184,36 @@ def _add_jobs(app: FastAPI, behaviour: Behaviour) -> None:
             checks["redis"] = {"ok": False, "detail": "Redis does not answer at REDIS_URL."}
         status = "unavailable" if behaviour.sick else "ok"
         return JSONResponse({"status": status, "version": "9.8.7", "checks": checks}, 503 if behaviour.sick else 200)
+
+
+NODES = [
+    {"node": "stg_hubspot__deals", "kind": "model", "status": "passed", "seconds": 0.1, "rows_affected": 1234},
+    {"node": "unique_dim_accounts_account_id", "kind": "test", "status": "passed", "seconds": 0.1},
+    {
+        "node": "warns_about_age",
+        "kind": "test",
+        "status": "warned",
+        "seconds": 0.1,
+        "failures": 1,
+        "message": "hubspot is 80 hours old.",
+        "rows_in": "analytics_failures.warns_about_age",
+    },
+]
+
+
+def _add_builds(app: FastAPI) -> None:
+    @app.get("/v1/builds/{build_id}/nodes", response_model=None)
+    def list_nodes(build_id: str, request: Request, limit: int = 50, cursor: str = "0") -> Any:
+        wanted = request.query_params.getlist("status")
+        return _page([node for node in NODES if not wanted or node["status"] in wanted], limit, cursor)
+
+    @app.get("/v1/builds/{build_id}/nodes/{node}/rows", response_model=None)
+    def list_rows(build_id: str, node: str, limit: int, offset: int) -> Any:
+        if node != "warns_about_age":
+            return problem(410, "failed-rows-gone", f"Build build-9 has run {node} again since.")
+        row = {"source": "hubspot", "age_hours": 80, "email": "ann@x.org", "note": None}
+        found = {"node": node, "failures": 3, "rows_in": "analytics_failures.warns_about_age"}
+        return {**found, "items": [row], "next_offset": offset + limit if not offset else None}
 
 
 def _add_leads(app: FastAPI, behaviour: Behaviour) -> None:

@@ -229,3 +229,26 @@ def test_status_of_a_stopped_stack(run_gtm: Gtm, nowhere: str, monkeypatch: pyte
     assert ended.exit_code == 3
     assert {service["state"] for service in ended.json()["services"].values()} == {"unreachable"}
     assert ended.json()["jobs"] is None
+
+
+def test_nodes_leave_out_tests_that_passed(gtm: Gtm) -> None:
+    shown = gtm("nodes", "build-1").stdout
+    assert "stg_hubspot__deals" in shown and "1,234" in shown
+    assert "warns_about_age" in shown and "hubspot is 80 hours old." in shown
+    assert "unique_dim_accounts_account_id" not in shown and "1 tests passed; --all lists them." in shown
+    assert "rows of warns_about_age: gtm failures build-1 warns_about_age" in shown
+
+    assert "unique_dim_accounts_account_id" in gtm("nodes", "build-1", "--all").stdout
+    warned = gtm("nodes", "build-1", "--status", "warned", "--json").json()
+    assert ([node["node"] for node in warned["items"]], warned["next_cursor"]) == (["warns_about_age"], None)
+    assert len(gtm("nodes", "build-1", "--json").json()["items"]) == 3
+
+
+def test_failures_show_rows_and_how_to_see_more(gtm: Gtm) -> None:
+    shown = gtm("failures", "build-1", "warns_about_age").stdout
+    assert "warns_about_age found 3; they are in analytics_failures.warns_about_age." in shown
+    assert "ann@x.org" in shown and "More with --offset 20." in shown
+    assert "--offset" not in gtm("failures", "build-1", "warns_about_age", "--offset", "20").stdout
+    assert gtm("failures", "build-1", "warns_about_age", "--json").json()["items"][0]["age_hours"] == 80
+    gone = gtm("failures", "build-1", "another")
+    assert (gone.exit_code, "build-9 has run another again" in gone.stderr) == (2, True)

@@ -14,21 +14,27 @@ from tests.cli.server import RESULTS, Behaviour, Server
             ["run", "-o", "accounts=500", "-o", "folder=./in", "--limit", "20", "--force"],
             "pipeline",
             {
-                "sync": {"source": "mock", "mode": "incremental", "options": {"accounts": 500, "folder": "./in"}},
-                "build": {"select": None, "full_refresh": False},
+                "sync": {
+                    "source": "mock",
+                    "mode": "incremental",
+                    "options": {"accounts": 500, "folder": "./in"},
+                    "accept_volume": False,
+                },
+                "build": {"select": None, "full_refresh": False, "retry_of": None},
                 "scoring": {"scope": "all", "limit": 20, "force": True, "dry_run": False},
             },
         ),
         (
-            ["sync", "files", "--mode", "full", "--option", 'tables=["deals"]'],
+            ["sync", "files", "--mode", "full", "--option", 'tables=["deals"]', "--accept-volume"],
             "sync",
-            {"source": "files", "mode": "full", "options": {"tables": ["deals"]}},
+            {"source": "files", "mode": "full", "options": {"tables": ["deals"]}, "accept_volume": True},
         ),
         (
             ["build", "--select", "dim_accounts+", "--full-refresh"],
             "build",
-            {"select": "dim_accounts+", "full_refresh": True},
+            {"select": "dim_accounts+", "full_refresh": True, "retry_of": None},
         ),
+        (["build", "--retry", "build-7"], "build", {"select": None, "full_refresh": False, "retry_of": "build-7"}),
         (
             ["score", "--account", "hubspot:1", "--account", "hubspot:2", "--dry-run"],
             "scoring",
@@ -77,11 +83,27 @@ def test_a_failed_job_ends_with_1_and_its_reason(gtm: Gtm, behaviour: Behaviour)
     assert "rows: account_id hubspot:1  won_arr_usd -5.00\n" in ended.stderr
 
 
-def test_a_build_lists_only_the_nodes_that_did_not_pass(gtm: Gtm) -> None:
-    stdout = gtm("build").stdout
+def test_a_build_tells_what_warned_and_where_its_rows_are(gtm: Gtm) -> None:
+    ended = gtm("build")
 
-    assert "warns_about_age" in stdout
-    assert "stg_hubspot__deals" not in stdout
+    assert "warned nodes: node warns_about_age  message hubspot is 80 hours old.  failures 1" in ended.stdout
+    assert "rows: gtm failures build-1 warns_about_age" in ended.stderr
+
+
+def test_a_failed_build_says_where_its_rows_are_and_how_to_go_on(gtm: Gtm, behaviour: Behaviour) -> None:
+    behaviour.fails = "build"
+
+    stderr = gtm("build").stderr
+
+    assert "rows: gtm failures build-1 non_negative_dim_accounts_won_arr_usd" in stderr
+    assert "all nodes: gtm nodes build-1" in stderr and "gtm build --retry build-1" in stderr
+
+
+def test_a_retry_takes_no_selection(gtm: Gtm, behaviour: Behaviour) -> None:
+    ended = gtm("build", "--retry", "build-1", "--select", "dim_accounts")
+
+    assert (ended.exit_code, behaviour.starts) == (2, [])
+    assert "leave out select and full_refresh" in ended.stderr
 
 
 def test_rejected_rows_are_shown_with_the_way_to_all(gtm: Gtm, monkeypatch: pytest.MonkeyPatch) -> None:
