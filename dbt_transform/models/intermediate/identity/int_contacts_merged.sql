@@ -1,4 +1,27 @@
-with records as (
+with creations as (
+    select
+        source_system,
+        'contact' as record_type,
+        contact_id,
+        created_at
+    from {{ ref("stg_hubspot__contacts") }}
+    union all
+    select
+        source_system,
+        'contact' as record_type,
+        contact_id,
+        created_at
+    from {{ ref("stg_salesforce__contacts") }}
+    union all
+    select
+        source_system,
+        'lead' as record_type,
+        lead_id as contact_id,
+        created_at
+    from {{ ref("stg_salesforce__leads") }}
+),
+
+records as (
     select
         matched.person_id,
         matched.source_system,
@@ -7,17 +30,13 @@ with records as (
         matched.account_id,
         matched.match_method,
         matched.match_confidence,
-        coalesce(hubspot_contacts.created_at, salesforce_contacts.created_at, leads.created_at) as created_at
+        creations.created_at
     from {{ ref("int_contacts_matched") }} as matched
-    left join {{ ref("stg_hubspot__contacts") }} as hubspot_contacts
-        on matched.source_system = 'hubspot' and matched.contact_id = hubspot_contacts.contact_id
-    left join {{ ref("stg_salesforce__contacts") }} as salesforce_contacts
+    inner join creations
         on
-            matched.source_system = 'salesforce'
-            and matched.record_type = 'contact'
-            and matched.contact_id = salesforce_contacts.contact_id
-    left join {{ ref("stg_salesforce__leads") }} as leads
-        on matched.record_type = 'lead' and matched.contact_id = leads.lead_id
+            matched.source_system = creations.source_system
+            and matched.record_type = creations.record_type
+            and matched.contact_id = creations.contact_id
     where matched.contact_id = matched.surviving_contact_id
 ),
 
