@@ -95,9 +95,10 @@ class _Spoiler:
 
     def html_entity(self, row: Row) -> Row:
         column = self.choose(self.places.names)
-        if not row[column]:
-            return row
-        row[column] = html.escape(f"{row[column]} & Sons" if "&" not in (row[column] or "") else row[column] or "")
+        text = row[column]
+        if text:
+            escaped = html.escape(text)
+            row[column] = escaped if escaped != text else text.replace(" ", "&nbsp;", 1)
         return row
 
     def currency_text(self, row: Row) -> Row:
