@@ -39,7 +39,7 @@ reset: down ## forget everything: warehouse, jobs, logs (asks first; FORCE=1 doe
 	rm -rf "$${GTM_DATA_DIR:-var}"
 
 ##@ Change it
-.PHONY: setup check format lint types lock docker-smoke bench
+.PHONY: setup check format lint types lock docker-smoke bench sequences mutants
 setup: $(STAMP) ## install everything into .venv
 
 check: lint types workflows ## all that CI checks beside the tests
@@ -71,6 +71,15 @@ lock: $(STAMP) ## pin the requirements anew
 
 docker-smoke: $(STAMP) ## build the images, run a pipeline in containers through the published ports, tear down
 	$(BIN)/python -m tests.docker_smoke
+
+SEED ?= 1
+COUNT ?= 20
+DAYS ?= 6
+sequences: $(STAMP) ## random loads: incremental builds against full refreshes (SEED=, COUNT=, DAYS=)
+	$(BIN)/python -m tests.dbt.load_sequences --seed $(SEED) --count $(COUNT) --days $(DAYS)
+
+mutants: $(STAMP) ## break each model in turn: a test must go red (ONLY= a part of names)
+	$(BIN)/python -m tests.dbt.run_mutants $(ONLY)
 
 bench: $(STAMP) ## ratios against a baseline in the same run, into benchmarks/results/
 	$(BIN)/python -m benchmarks

@@ -18,6 +18,8 @@ from services.transform.adapters.weights_file import read_scoring_weights
 
 REPOSITORY = Path(__file__).parents[2]
 AS_OF = "2026-03-01"
+# The visits' model keeps a hash of its SQL in its config, so that a change of it starts the table over.
+_READ_BY_PARSING = ("date_orders",)
 _PROFILE = """
 fleet_gtm:
   target: duckdb
@@ -49,14 +51,19 @@ class DbtSession:
             "weights_version": version,
             "as_of_date": AS_OF,
         }
-        self.manifest = self.parse()
+        self._manifests: dict[str, Manifest] = {}
+        self.manifest = self.parse({})
 
-    def parse(self) -> Manifest:
-        """Read the project's files; what an earlier parse in `work_dir` read and nobody changed is kept."""
-        result = dbtRunner().invoke(["--quiet", "--log-level-file", "none", "parse", *self._places({})])
-        if not isinstance(result.result, Manifest):
-            raise DbtFailed(str(result.exception or "dbt could not parse the project"))
-        return result.result
+    def parse(self, variables: Mapping[str, Any]) -> Manifest:
+        """The project as dbt reads it under these settings: once for each value of those in a model's config."""
+        in_config = {name: value for name, value in variables.items() if name in _READ_BY_PARSING}
+        key = json.dumps(in_config, sort_keys=True)
+        if key not in self._manifests:
+            result = dbtRunner().invoke(["--quiet", "--log-level-file", "none", "parse", *self._places(in_config)])
+            if not isinstance(result.result, Manifest):
+                raise DbtFailed(str(result.exception or "dbt could not parse the project"))
+            self._manifests[key] = result.result
+        return self._manifests[key]
 
     def invoke(
         self, command: str, database: Path, arguments: Iterable[str] = (), variables: Mapping[str, Any] | None = None
@@ -69,7 +76,7 @@ class DbtSession:
         os.environ["GTM_DUCKDB_CORE_PATH"] = str(database)
         flags = ["--quiet", "--log-level", "none", "--log-level-file", "none", "--no-write-json", "--no-use-colors"]
         try:
-            outcome = dbtRunner(manifest=self.manifest).invoke(
+            outcome = dbtRunner(manifest=self.parse(variables or {})).invoke(
                 [*flags, command, *arguments, *self._places(variables or {})]
             )
         finally:

@@ -65,7 +65,7 @@ ROLLS: dict[str, dict[str, Roll]] = {
     "hubspot_deal_contacts": {"deal_id": _deals, "contact_id": _contacts},
     "hubspot_web_visits": {
         "contact_id": lambda random: random.choice((None, _contacts(random))),
-        "visitor_id": one_of("b1", "b2", "b3", "b4", "b5", "b6", "b7", None),
+        "visitor_id": one_of(*(f"b{number}" for number in range(1, 25)), None),
         "occurred_at": moment(200),
         "page_url": one_of("https://fleet.example/pricing", "https://fleet.example/blog", None),
         "page_title": one_of("Pricing", "Home &amp; away", None),

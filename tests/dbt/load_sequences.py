@@ -148,7 +148,7 @@ def _difference(name: str, ours: Counter[Any], refreshed: Counter[Any]) -> str:
 
 def run_sequences(first_seed: int, count: int, days: int, project_dir: Path = REPOSITORY / "dbt_transform") -> int:
     """Run them; the first that fails is printed. Returns the number of failures: 0 or 1."""
-    with tempfile.TemporaryDirectory(prefix="gtm-sequences-", dir=_fast_folder()) as name:
+    with tempfile.TemporaryDirectory(prefix="gtm-sequences-", dir=fast_folder()) as name:
         builds = ModelBuilds(DbtSession(project_dir, Path(name) / "dbt"))
         for seed in range(first_seed, first_seed + count):
             started = time.perf_counter()
@@ -169,7 +169,7 @@ def run_sequences(first_seed: int, count: int, days: int, project_dir: Path = RE
     return 0
 
 
-def _fast_folder() -> str | None:
+def fast_folder() -> str | None:
     """Memory instead of a disk, where the machine has such a folder."""
     return "/dev/shm" if Path("/dev/shm").is_dir() else None
 

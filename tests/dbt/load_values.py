@@ -54,10 +54,12 @@ def salesforce_reference(table: str) -> Roll:
 
 
 def moment(days: int, *, strict: bool = False) -> Roll:
-    """Within so many days before the as-of day, on a coarse grid: same-second events are common. Many notations."""
+    """Within so many days before the as-of day, mostly the last few, on a coarse grid: seconds are often shared."""
 
     def roll(random: Random) -> str | None:
-        moment = _DAY - timedelta(days=random.randrange(days), hours=random.choice((0, 0, 1, 9)))
+        moment = _DAY - timedelta(
+            days=random.randrange(random.choice((20, 60, days))), hours=random.choice((0, 0, 1, 9))
+        )
         iso = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
         if strict or random.random() < 0.7:
             return iso

@@ -30,7 +30,8 @@ class ModelBuilds:
         }
         self.models = list(TopologicalSorter(parents).static_order())
         self.incremental = [name for name in self.models if self.nodes[name].config.materialized == "incremental"]
-        before = {name: self._reachable(name, parents) for name in self.models}
+        before = {name: _reachable(name, parents) for name in self.models}
+        self._before = before
         after = {name for name in self.models if before[name] & {*self.incremental} or name in self.incremental}
         ahead = set(self.incremental).union(*(before[name] for name in self.incremental))
         self.between = [name for name in self.models if name in after & ahead]
@@ -54,6 +55,10 @@ class ModelBuilds:
             self.session.build_models(database, [*flags, "--select", *by_dbt], variables)
         self._replay(database, [statements[name] for name in self._last if name in chosen])
 
+    def downstream(self, names: Collection[str]) -> set[str]:
+        """The models, and all that read them, however far."""
+        return {name for name in self.models if name in names or self._before[name] & {*names}}
+
     def _statements(self, variables: Mapping[str, Any]) -> dict[str, str]:
         """`create` of every plain model, compiled once per settings."""
         key = json.dumps(variables, sort_keys=True)
@@ -63,7 +68,7 @@ class ModelBuilds:
                 for schema in ("analytics", "analytics_staging"):
                     connection.execute(f"create schema if not exists {schema}")
             results = self.session.invoke("compile", database, ["--select", *self._first, *self._last], variables)
-            self._compiled[key] = {result.node.name: _create(result.node) for result in results}
+            self._compiled[key] = {result.node.name: create_statement(result.node) for result in results}
         return self._compiled[key]
 
     def _replay(self, database: Path, statements: Collection[str]) -> None:
@@ -73,17 +78,19 @@ class ModelBuilds:
             for statement in statements:
                 connection.execute(statement)
 
-    def _reachable(self, name: str, parents: Mapping[str, set[str]]) -> set[str]:
-        found: set[str] = set()
-        open_ends = list(parents.get(name, ()))
-        while open_ends:
-            parent = open_ends.pop()
-            if parent not in found:
-                found.add(parent)
-                open_ends.extend(parents.get(parent, ()))
-        return found
 
-
-def _create(node: Any) -> str:
+def create_statement(node: Any) -> str:
+    """What makes a compiled model's table or view, its contract aside."""
     kind = "view" if node.config.materialized == "view" else "table"
     return f"create or replace {kind} {node.schema}.{node.name} as {node.compiled_code}"
+
+
+def _reachable(name: str, parents: Mapping[str, set[str]]) -> set[str]:
+    found: set[str] = set()
+    open_ends = list(parents.get(name, ()))
+    while open_ends:
+        parent = open_ends.pop()
+        if parent not in found:
+            found.add(parent)
+            open_ends.extend(parents.get(parent, ()))
+    return found
