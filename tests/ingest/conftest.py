@@ -1,5 +1,6 @@
 """A real DuckDB warehouse per test, and an in-memory job and state store: both are protocols of the ingest service."""
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -9,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from services.ingest.adapters.raw import LandedCounts
+from services.ingest.adapters.raw_tables import create_raw_tables
 from services.ingest.adapters.spool import open_spool
 from services.ingest.domain.batches import build_batch
 from services.ingest.domain.sources import Reject, SourceBatch
@@ -51,9 +53,21 @@ class MemoryStates:
         self.states[source] = state
 
 
+@pytest.fixture(scope="session")
+def empty_core(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A DuckDB file with all RAW tables, to be copied: making them costs more than most tests."""
+    settings = WarehouseSettings(GTM_WAREHOUSE="duckdb", GTM_DATA_DIR=tmp_path_factory.mktemp("empty"))
+    with open_warehouse(settings).core(write=True) as connection:
+        create_raw_tables(connection)
+    return settings.core_path
+
+
 @pytest.fixture
-def warehouse(tmp_path: Path) -> Warehouse:
-    return open_warehouse(WarehouseSettings(GTM_WAREHOUSE="duckdb", GTM_DATA_DIR=tmp_path / "var"))
+def warehouse(tmp_path: Path, empty_core: Path) -> Warehouse:
+    settings = WarehouseSettings(GTM_WAREHOUSE="duckdb", GTM_DATA_DIR=tmp_path / "var")
+    settings.core_path.parent.mkdir(parents=True)
+    shutil.copy(empty_core, settings.core_path)
+    return open_warehouse(settings)
 
 
 @pytest.fixture

@@ -155,7 +155,10 @@ def test_rejects_are_kept_once(land: Land, query: Query) -> None:
     assert kept[1][5] < 10_100
 
 
-def test_every_raw_table_exists_after_any_sync(land: Land, query: Query) -> None:
+def test_every_raw_table_exists_after_any_sync(land: Land, query: Query, warehouse: Warehouse) -> None:
+    with warehouse.core(write=True) as connection:
+        connection.execute(sa.text("drop schema raw cascade"))
+        connection.execute(sa.text("create schema raw"))
     land("salesforce_contacts", [])
     listing = "select table_name from information_schema.tables where table_schema = 'raw'"
     tables = {name for (name,) in query(listing)}

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from services.ingest.adapters.loads import record_load
 from services.ingest.adapters.raw import LandedCounts, Load
-from services.ingest.adapters.raw_tables import create_raw_tables
+from services.ingest.adapters.raw_tables import create_raw_tables, loads
 from shared.settings import WarehouseSettings
 from shared.warehouse import Warehouse, engine, open_warehouse
 
@@ -61,7 +61,7 @@ def test_a_warehouse_of_an_older_release_gets_what_it_lacks(snowflake: Warehouse
 
 def test_a_load_is_recorded_once(snowflake: Warehouse) -> None:
     with snowflake.core(write=True) as connection:
-        create_raw_tables(connection)
+        loads.create(connection)
         for counts in (LandedCounts(2, 2, 0, 0, 0, 0), LandedCounts(2, 0, 0, 2, 0, 0), LandedCounts(3, 1, 0, 2, 0, 0)):
             record_load(connection, LOAD, {"hubspot_deals": counts})
         recorded = "select load_id, source_table, is_complete, seen, inserted, unchanged from raw.loads"
