@@ -1,34 +1,161 @@
-with visits as (
-    select * from {{ ref("stg_hubspot__web_visits") }}
-    where not is_deleted
+{{ config(
+    materialized="incremental",
+    incremental_strategy="replace_keys",
+    unique_key="touchpoint_id",
+    meta={"compares": ["touch_type", "source_record_id", "load_id", "loaded_at"]},
+) }}
+{%- set group_keys = ["touch_type", "contact_id", "load_id", "loaded_at"] -%}
+{#- All that may differ while the record's load stays the same: what settings and other records decide. -#}
+{%- set compared = [
+    "source_record_id", "account_id", "person_id", "channel", "campaign", "is_high_intent", "touched_at",
+] -%}
+{#- A visit's contact is HubSpot's, so its group has one account and person; no need to hash them millions of times. -#}
+{%- set hashed_in_groups = [
+    "case when touch_type <> 'web_visit' then account_id end", "case when touch_type <> 'web_visit' then person_id end",
+    "source_record_id", "channel", "campaign", "is_high_intent", "touched_at",
+] -%}
+
+{%- if not is_incremental() %}
+select
+    resolved.*,
+    {{ audit_columns() }}
+from {{ ref("int_touches_resolved") }} as resolved
+{%- else %}
+with expected_groups as (
+    select
+        {{ group_keys | join(", ") }},
+        count(*) as touches,
+        min(account_id) as account_id,
+        min(person_id) as person_id,
+        {{ set_hash(hashed_in_groups) }} as touches_hash
+    from {{ ref("int_touches_resolved") }}
+    group by {{ group_keys | join(", ") }}
 ),
 
--- A browser that only one known contact has used is that contact's, also where it wasn't signed in.
-contact_of_visitor as (
+-- What a load brings is new, and so is what it corrects: no need to compare it with anything.
+new_batches as (
+    select distinct
+        expected_groups.load_id,
+        expected_groups.loaded_at
+    from expected_groups
+    left join (
+        select distinct
+            load_id,
+            loaded_at
+        from {{ this }}
+    ) as stored_batches
+        on
+            expected_groups.load_id = stored_batches.load_id
+            and expected_groups.loaded_at = stored_batches.loaded_at
+    where stored_batches.load_id is null
+),
+
+arrived as (
+    select resolved.touchpoint_id
+    from {{ ref("int_touches_resolved") }} as resolved
+    inner join new_batches
+        on resolved.load_id = new_batches.load_id and resolved.loaded_at = new_batches.loaded_at
+),
+
+stored_groups as (
     select
-        visitor_id,
-        min(contact_id) as contact_id
-    from visits
-    where visitor_id is not null and contact_id is not null
-    group by visitor_id
-    having min(contact_id) = max(contact_id)
+        {{ group_keys | join(", ") }},
+        count(*) as touches,
+        min(account_id) as account_id,
+        min(person_id) as person_id,
+        {{ set_hash(hashed_in_groups) }} as touches_hash
+    from {{ this }}
+    where touchpoint_id not in (select arrived.touchpoint_id from arrived)
+    group by {{ group_keys | join(", ") }}
+),
+
+changed_groups as (
+    select
+        coalesce(expected_groups.touch_type, stored_groups.touch_type) as touch_type,
+        coalesce(expected_groups.contact_id, stored_groups.contact_id) as contact_id,
+        coalesce(expected_groups.load_id, stored_groups.load_id) as load_id,
+        coalesce(expected_groups.loaded_at, stored_groups.loaded_at) as loaded_at
+    from expected_groups
+    full outer join stored_groups
+        on
+            expected_groups.touch_type = stored_groups.touch_type
+            and expected_groups.contact_id = stored_groups.contact_id
+            and expected_groups.load_id = stored_groups.load_id
+            and expected_groups.loaded_at = stored_groups.loaded_at
+    where
+        expected_groups.touches is null or stored_groups.touches is null
+        or expected_groups.touches <> stored_groups.touches
+        or expected_groups.account_id <> stored_groups.account_id
+        or expected_groups.person_id <> stored_groups.person_id
+        or expected_groups.touches_hash <> stored_groups.touches_hash
+),
+
+expected as (
+    select
+        resolved.touchpoint_id,
+        resolved.load_id,
+        resolved.loaded_at,
+        {{ row_hash(group_keys + compared, "resolved") }} as touch_hash
+    from {{ ref("int_touches_resolved") }} as resolved
+    inner join changed_groups
+        on
+            resolved.touch_type = changed_groups.touch_type
+            and resolved.contact_id = changed_groups.contact_id
+            and resolved.load_id = changed_groups.load_id
+            and resolved.loaded_at = changed_groups.loaded_at
+),
+
+stored as (
+    select
+        touchpoints.touchpoint_id,
+        {{ row_hash(group_keys + compared, "touchpoints") }} as touch_hash
+    from {{ this }} as touchpoints
+    inner join changed_groups
+        on
+            touchpoints.touch_type = changed_groups.touch_type
+            and touchpoints.contact_id = changed_groups.contact_id
+            and touchpoints.load_id = changed_groups.load_id
+            and touchpoints.loaded_at = changed_groups.loaded_at
+),
+
+changed as (
+    select
+        coalesce(expected.touchpoint_id, stored.touchpoint_id) as touchpoint_id,
+        expected.load_id,
+        expected.loaded_at,
+        expected.touchpoint_id is null as is_gone
+    from expected
+    full outer join stored on expected.touchpoint_id = stored.touchpoint_id
+    where
+        expected.touchpoint_id is null or stored.touchpoint_id is null or expected.touch_hash <> stored.touch_hash
 )
 
 select
-    visits.source_system || ':' || visits.visit_id as touchpoint_id,
-    contacts.account_id,
-    contacts.person_id,
-    contacts.contact_id,
-    visits.channel,
-    visits.campaign,
-    visits.page_url,
-    visits.is_high_intent,
-    visits.visited_at as touched_at,
+    resolved.*,
     {{ audit_columns() }}
-from visits
-left join contact_of_visitor on visits.visitor_id = contact_of_visitor.visitor_id
-inner join {{ ref("int_contacts_matched") }} as contacts
+from {{ ref("int_touches_resolved") }} as resolved
+-- The load is in the key already; naming it lets the engine skip the parts of the table that hold older ones.
+inner join changed
     on
-        visits.source_system = contacts.source_system
-        and coalesce(visits.contact_id, contact_of_visitor.contact_id) = contacts.contact_id
-where contacts.account_id is not null
+        resolved.touchpoint_id = changed.touchpoint_id
+        and resolved.load_id = changed.load_id
+        and resolved.loaded_at = changed.loaded_at
+union all
+-- Tombstones: the touch is gone, or no longer anybody's.
+select
+    changed.touchpoint_id,
+    {%- for column in ["touch_type", "account_id", "person_id", "contact_id", "channel", "campaign", "page_url"] %}
+    cast(null as varchar) as {{ column }},
+    {%- endfor %}
+    cast(null as boolean) as is_high_intent,
+    cast(null as timestamp) as touched_at,
+    cast(null as varchar) as source_system,
+    cast(null as varchar) as source_record_id,
+    cast(null as varchar) as load_id,
+    cast(null as timestamp) as loaded_at,
+    cast(null as varchar) as job_id,
+    cast(null as varchar) as dbt_run_id,
+    cast(null as timestamp) as dbt_updated_at
+from changed
+where changed.is_gone
+{%- endif %}

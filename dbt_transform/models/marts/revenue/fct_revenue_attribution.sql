@@ -1,101 +1,268 @@
+{{ config(
+    materialized="incremental",
+    incremental_strategy="replace_keys",
+    unique_key=["opportunity_id", "attribution_model"],
+    on_schema_change="append_new_columns",
+    meta={"compares": ["input_hash"]},
+) }}
+{#- Raise it when the meaning of a weight changes: every stored row is then computed anew by the next build. -#}
+{%- set logic_version = 1 -%}
+{%- set models = attribution_models().split(",") -%}
+{%- set units = weight_units() -%}
+
 with won as (
     select
-        opportunity_id,
-        account_id,
-        closed_at,
-        cast(round(coalesce(amount_usd, 0) * 100) as bigint) as amount_cents
-    from {{ ref("fct_opportunities") }}
-    where is_won
+        opportunities.opportunity_id,
+        opportunities.account_id,
+        opportunities.closed_at,
+        opportunities.created_at,
+        cast(date_trunc('month', opportunities.closed_at) as date) as close_month,
+        cast(round(coalesce(opportunities.amount_usd, 0) * 100) as bigint) as amount_cents,
+        -- A lead that was created after the close led to something else.
+        case when leads.lead_created_at <= opportunities.closed_at then leads.lead_created_at end as lead_created_at
+    from {{ ref("fct_opportunities") }} as opportunities
+    left join {{ ref("int_leads_created") }} as leads on opportunities.account_id = leads.account_id
+    where opportunities.is_won
 ),
 
--- Two touches of the same second are ordered by id, so that every run picks the same first and last one.
+touch_sets as (
+    select
+        opportunity_id,
+        count(*) as touches,
+        max(touched_at) as last_touched_at,
+        sum({{ md5_number("touch_number || '|' || touchpoint_id || '|' || channel || '|' || touched_at") }})
+            as touches_hash
+    from {{ ref("int_touches_counted") }}
+    where is_won
+    group by opportunity_id
+),
+
+channels_touched as (
+    select
+        counted.opportunity_id,
+        counted.channel,
+        counted.channel_touches,
+        cast(coalesce(weights.removal_effect, 0) * {{ units }} as bigint) as effect_parts
+    from (
+        select
+            opportunity_id,
+            close_month,
+            channel,
+            count(*) as channel_touches
+        from {{ ref("int_touches_counted") }}
+        where is_won
+        group by opportunity_id, close_month, channel
+    ) as counted
+    left join {{ ref("int_channel_weights") }} as weights
+        on counted.close_month = weights.close_month and counted.channel = weights.channel
+),
+
+effect_sets as (
+    select
+        opportunity_id,
+        sum({{ md5_number("channel || '|' || effect_parts") }}) as effects_hash
+    from channels_touched
+    group by opportunity_id
+),
+
+-- All that a weight or an amount is made of. Equal hash, equal rows.
+rule_inputs as (
+    select
+        won.*,
+        touch_sets.touches,
+        touch_sets.last_touched_at,
+        effect_sets.effects_hash,
+        md5(
+            '{{ logic_version }}|{{ var("time_decay_half_life_days", 7) }}|{{ models | join(" ") }}'
+            || '|' || won.amount_cents
+            || '|' || coalesce(won.account_id, '')
+            || '|' || coalesce(cast(won.closed_at as varchar), '')
+            || '|' || coalesce(cast(won.created_at as varchar), '')
+            || '|' || coalesce(cast(won.lead_created_at as varchar), '')
+            || '|' || coalesce(touch_sets.touches, 0)
+            || '|' || coalesce(touch_sets.touches_hash, 0)
+        ) as rules_hash
+    from won
+    left join touch_sets on won.opportunity_id = touch_sets.opportunity_id
+    left join effect_sets on won.opportunity_id = effect_sets.opportunity_id
+),
+
+expected as (
+    select
+        rule_inputs.*,
+        'rules' as inputs,
+        rules_hash as input_hash
+    from rule_inputs
+    union all
+    select
+        rule_inputs.*,
+        'data_driven' as inputs,
+        md5(rules_hash || '|' || coalesce(effects_hash, 0)) as input_hash
+    from rule_inputs
+),
+
+{%- if is_incremental() %}
+
+-- Every opportunity has exactly one row of first_touch, which stands for all models that follow a rule.
+stored as (
+    select distinct
+        opportunity_id,
+        case when attribution_model = 'data_driven' then 'data_driven' else 'rules' end as inputs,
+        input_hash
+    from {{ this }}
+    where attribution_model in ('first_touch', 'data_driven')
+),
+
+changed as (
+    select expected.*
+    from expected
+    left join stored
+        on
+            expected.opportunity_id = stored.opportunity_id
+            and expected.inputs = stored.inputs
+            and expected.input_hash = stored.input_hash
+    where stored.opportunity_id is null
+),
+{%- else %}
+
+changed as (
+    select * from expected
+),
+{%- endif %}
+
+changed_opportunities as (
+    select distinct
+        opportunity_id,
+        touches,
+        last_touched_at,
+        lead_created_at,
+        created_at
+    from changed
+    where touches is not null
+),
+
 touches as (
     select
-        won.opportunity_id,
-        won.account_id,
-        won.closed_at,
-        won.amount_cents,
-        touchpoints.touchpoint_id,
-        touchpoints.channel,
-        touchpoints.touched_at,
-        count(*) over (partition by won.opportunity_id) as touch_count,
-        row_number() over (
-            partition by won.opportunity_id order by touchpoints.touched_at, touchpoints.touchpoint_id
-        ) as touch_number
-    from won
-    inner join {{ ref("fct_touchpoints") }} as touchpoints
-        on won.account_id = touchpoints.account_id and won.closed_at >= touchpoints.touched_at
+        counted.opportunity_id,
+        counted.touchpoint_id,
+        counted.channel,
+        counted.touched_at,
+        counted.touch_number,
+        counted.touches,
+        opportunities.last_touched_at,
+        -- Touch that led to the lead, and to the opportunity: the last one until then.
+        max(case when counted.touched_at <= opportunities.lead_created_at then counted.touch_number end)
+            over (partition by counted.opportunity_id) as lead_touch,
+        max(case when counted.touched_at <= opportunities.created_at then counted.touch_number end)
+            over (partition by counted.opportunity_id) as opportunity_touch
+    from {{ ref("int_touches_counted") }} as counted
+    inner join changed_opportunities as opportunities on counted.opportunity_id = opportunities.opportunity_id
 ),
 
--- Whole cents and twelve decimals of weight each; what is left over goes to the last touch.
-shares as (
+roles as (
     select
         touches.*,
-        touch_number = touch_count as is_last,
-        cast(cast(1 as decimal(18, 12)) / touch_count as decimal(18, 12)) as even_weight,
-        (amount_cents - mod(amount_cents, touch_count)) / touch_count as even_cents
+        case when touch_number = 1 then 1 else 0 end as is_first,
+        case when touch_number = lead_touch then 1 else 0 end as is_lead,
+        case when touch_number = opportunity_touch then 1 else 0 end as is_opportunity,
+        touches - 1 - case when lead_touch > 1 then 1 else 0 end as others_u,
+        touches - 1 - case when lead_touch > 1 then 1 else 0 end
+        - case when opportunity_touch > 1 and opportunity_touch <> coalesce(lead_touch, 0) then 1 else 0 end as others_w
     from touches
+),
+
+-- Shares as whole parts of nothing in particular. A role that no touch has, or touches without a role where there are
+-- none, simply add no parts: the rest is the whole.
+parts as (
+    select
+        roles.opportunity_id,
+        roles.touchpoint_id,
+        roles.channel,
+        roles.touched_at,
+        roles.touch_number,
+        roles.is_first as first_touch_parts,
+        case when roles.touch_number = roles.touches then 1 else 0 end as last_touch_parts,
+        1 as linear_parts,
+        case
+            when roles.is_first + roles.is_lead = 0 then 20
+            else 40 * (roles.is_first + roles.is_lead) * greatest(roles.others_u, 1)
+        end as u_shaped_parts,
+        case
+            when roles.is_first + roles.is_lead + roles.is_opportunity = 0 then 10
+            else 30 * (roles.is_first + roles.is_lead + roles.is_opportunity) * greatest(roles.others_w, 1)
+        end as w_shaped_parts,
+        -- Counted back from the last touch instead of the close: the shares are the same, and never are all of them 0.
+        cast(round({{ units }} * power(
+            cast(0.5 as double),
+            {{ dbt.datediff("roles.touched_at", "roles.last_touched_at", "second") }}
+            / cast({{ 86400 * var("time_decay_half_life_days", 7) }} as double)
+        )) as bigint) as time_decay_parts,
+        case
+            when sum(channels_touched.effect_parts) over (partition by roles.opportunity_id) = 0 then 1
+            else {{ whole_share("1000", "channels_touched.effect_parts", "channels_touched.channel_touches") }}
+        end as data_driven_parts
+    from roles
+    inner join channels_touched
+        on roles.opportunity_id = channels_touched.opportunity_id and roles.channel = channels_touched.channel
+),
+
+running as (
+    select
+        parts.*
+        {{- running_parts() | indent(4) }}
+    from parts
+),
+
+models as (
+    {{- attribution_model_rows() }}
+),
+
+shares as (
+    select
+        running.opportunity_id,
+        running.touchpoint_id,
+        running.channel,
+        running.touched_at,
+        models.attribution_model,
+        models.inputs,
+        {{ of_model("running", "parts") | indent(4) }} as parts,
+        {{ of_model("running", "so_far") | indent(4) }} as parts_so_far,
+        {{ of_model("running", "all") | indent(4) }} as all_parts
+    from running
+    cross join models
 ),
 
 attributed as (
     select
-        opportunity_id,
-        account_id,
-        'first_touch' as attribution_model,
-        touchpoint_id,
-        channel,
-        touched_at,
-        closed_at,
-        cast(1 as decimal(18, 12)) as attribution_weight,
-        amount_cents as attributed_cents
-    from shares
-    where touch_number = 1
+        changed.opportunity_id,
+        changed.account_id,
+        shares.attribution_model,
+        shares.touchpoint_id,
+        shares.channel,
+        shares.touched_at,
+        changed.closed_at,
+        {{ running_share(units, "shares.parts", "shares.parts_so_far", "shares.all_parts") }} as weight_units,
+        {{ running_share("changed.amount_cents", "shares.parts", "shares.parts_so_far", "shares.all_parts") }}
+            as attributed_cents,
+        changed.input_hash
+    from changed
+    inner join shares on changed.opportunity_id = shares.opportunity_id and changed.inputs = shares.inputs
+    where shares.parts > 0
     union all
     select
-        opportunity_id,
-        account_id,
-        'last_touch' as attribution_model,
-        touchpoint_id,
-        channel,
-        touched_at,
-        closed_at,
-        cast(1 as decimal(18, 12)) as attribution_weight,
-        amount_cents as attributed_cents
-    from shares
-    where is_last
-    union all
-    select
-        opportunity_id,
-        account_id,
-        'linear' as attribution_model,
-        touchpoint_id,
-        channel,
-        touched_at,
-        closed_at,
-        case when is_last then 1 - even_weight * (touch_count - 1) else even_weight end as attribution_weight,
-        case when is_last then amount_cents - even_cents * (touch_count - 1) else even_cents end as attributed_cents
-    from shares
-    union all
-    select
-        won.opportunity_id,
-        won.account_id,
+        changed.opportunity_id,
+        changed.account_id,
         models.attribution_model,
         cast(null as varchar) as touchpoint_id,
         'unattributed' as channel,
         cast(null as timestamp) as touched_at,
-        won.closed_at,
-        cast(1 as decimal(18, 12)) as attribution_weight,
-        won.amount_cents as attributed_cents
-    from won
-    cross join (
-        select 'first_touch' as attribution_model
-        union all
-        select 'last_touch' as attribution_model
-        union all
-        select 'linear' as attribution_model
-    ) as models
-    left join touches on won.opportunity_id = touches.opportunity_id and touches.touch_number = 1
-    where touches.opportunity_id is null
+        changed.closed_at,
+        {{ units }} as weight_units,
+        changed.amount_cents as attributed_cents,
+        changed.input_hash
+    from changed
+    inner join models on changed.inputs = models.inputs
+    where changed.touches is null
 )
 
 select
@@ -107,7 +274,31 @@ select
     channel,
     touched_at,
     closed_at,
-    cast(attribution_weight as decimal(18, 12)) as attribution_weight,
-    cast(attributed_cents / 100 as decimal(18, 2)) as attributed_arr_usd,
+    {{ units_to_weight("weight_units") }} as attribution_weight,
+    {{ cents_to_money("attributed_cents") }} as attributed_arr_usd,
+    input_hash,
     {{ audit_columns() }}
 from attributed
+{%- if is_incremental() %}
+union all
+-- Tombstones: reopened, lost after all, deleted, merged away.
+select distinct
+    cast(null as varchar) as attribution_id,
+    stored.opportunity_id,
+    cast(null as varchar) as account_id,
+    models.attribution_model,
+    cast(null as varchar) as touchpoint_id,
+    cast(null as varchar) as channel,
+    cast(null as timestamp) as touched_at,
+    cast(null as timestamp) as closed_at,
+    cast(null as decimal(18, 12)) as attribution_weight,
+    cast(null as decimal(18, 2)) as attributed_arr_usd,
+    cast(null as varchar) as input_hash,
+    cast(null as varchar) as job_id,
+    cast(null as varchar) as dbt_run_id,
+    cast(null as timestamp) as dbt_updated_at
+from stored
+cross join models
+left join won on stored.opportunity_id = won.opportunity_id
+where won.opportunity_id is null
+{%- endif %}

@@ -1,0 +1,61 @@
+{#
+    The marketing channels, joined by commas: what `to_channel` gives, and so all the states that a path can pass. Text, since
+    a macro that returns a list can't be linted; callers split it.
+#}
+{% macro marketing_channels() -%}
+    paid_search,paid_social,organic_search,organic_social,email,display,event,partner,referral,direct,other
+{%- endmacro %}
+
+
+{# Attribution models, joined by commas. #}
+{% macro attribution_models() -%}
+    first_touch,last_touch,linear,u_shaped,w_shaped,time_decay,data_driven
+{%- endmacro %}
+
+
+{#
+    The attribution models as rows; `inputs` says what else than the opportunity and its touches a weight depends on:
+    `rules` on settings alone, `data_driven` on the channels' weights.
+#}
+{% macro attribution_model_rows() -%}
+    {%- for model in attribution_models().split(",") %}
+    select
+        '{{ model }}' as attribution_model,
+        '{{ "data_driven" if model == "data_driven" else "rules" }}' as inputs
+    {%- if not loop.last %}
+    union all
+    {%- endif %}
+    {%- endfor %}
+{%- endmacro %}
+
+
+{# A Salesforce campaign's type as a marketing channel; the pick list is the customer's own. #}
+{% macro to_campaign_channel(campaign_type) -%}
+    {{ first_word_found("coalesce(" ~ campaign_type ~ ", 'other')", [
+        ("event", ["webinar", "event", "conference", "trade show", "tradeshow", "seminar", "workshop", "roadshow", "dinner"]),
+        ("partner", ["partner", "reseller", "alliance"]),
+        ("referral", ["referral", "customer advocacy", "review"]),
+        ("email", ["email", "e-mail", "newsletter", "nurture"]),
+        ("paid_social", ["paid social", "social ads", "sponsored"]),
+        ("organic_social", ["social"]),
+        ("paid_search", ["paid search", "search ads", "ppc", "sem", "adwords", "google ads"]),
+        ("organic_search", ["seo", "organic"]),
+        ("display", ["display", "banner", "advertis", "retargeting"]),
+        ("direct", ["website", "web direct", "web form", "direct traffic"]),
+    ], "other") }}
+{%- endmacro %}
+
+
+{# HubSpot's deal types and Salesforce's opportunity types, and what people type instead. #}
+{% macro to_opportunity_type(column) -%}
+    {%- set text = "replace(replace(replace(lower(coalesce(" ~ column ~ ", '')), '_', ''), '-', ''), ' ', '')" -%}
+    case
+        when {{ text }} like '%renew%' or {{ text }} like '%replacement%' then 'renewal'
+        when {{ text }} like '%downgrade%' or {{ text }} like '%contraction%' then 'other'
+        when
+            {{ text }} like '%existing%' or {{ text }} like '%expansion%' or {{ text }} like '%upgrade%'
+            or {{ text }} like '%upsell%' or {{ text }} like '%crosssell%' or {{ text }} like '%addon%' then 'expansion'
+        when {{ text }} like '%new%' then 'new_business'
+        else 'other'
+    end
+{%- endmacro %}

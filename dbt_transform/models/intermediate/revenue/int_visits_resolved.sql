@@ -1,0 +1,17 @@
+{{ config(materialized="view") }}
+
+select
+    visits.source_system,
+    visits.source_record_id,
+    visits.load_id,
+    visits.loaded_at,
+    -- A page view that isn't signed in is the contact's who alone is known to use the browser.
+    coalesce(visits.contact_id, visitors.contact_id) as contact_id,
+    visits.channel,
+    visits.campaign,
+    visits.page_url,
+    visits.is_high_intent,
+    visits.visited_at
+from {{ ref("stg_hubspot__web_visits") }} as visits
+left join {{ ref("int_visitors_stitched") }} as visitors on visits.visitor_id = visitors.visitor_id
+where not visits.is_deleted and coalesce(visits.contact_id, visitors.contact_id) is not null
