@@ -14,6 +14,7 @@ from services.transform.adapters.marts import (
     read_failing_rows,
     read_quarantine_counts,
 )
+from services.transform.adapters.public_suffixes import ensure_public_suffixes
 from services.transform.adapters.weights_file import read_scoring_weights
 from services.transform.domain.build_errors import (
     ROWS_SHOWN,
@@ -73,6 +74,7 @@ def build_marts(
     job.report(phase="build", done=0, unit="nodes")
     with warehouse.reserve_core() as environment:
         drop_leftovers(warehouse)  # of a build whose worker was killed
+        ensure_public_suffixes(warehouse)
         job.check()
         record.begin(task.plan)
         build = _dbt_build(job, settings, task, environment)

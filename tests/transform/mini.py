@@ -1,6 +1,7 @@
 """A project of a few nodes and the job protocol around it, for what a build is besides its models."""
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,11 @@ data_tests: {+store_failures: true, +schema: failures}
 }
 
 
+MILL_ROWS = 100_000
+# Its marts. All rows of one are of one build at any moment: a merge too commits as a whole.
+MILL = [*(f"table_{n}" for n in range(6)), *(f"view_{n}" for n in range(3)), "merged"]
+
+
 @dataclass(frozen=True)
 class MiniHouse:
     """A warehouse with a build of four kinds of ends, and the job table that its builds are in."""
@@ -69,13 +75,32 @@ class MiniHouse:
 
 def make_mini_house(data_dir: Path, operations: OperationsDatabase) -> MiniHouse:
     """One blocker is in the way."""
+    mini = MiniHouse(_make_house(data_dir, _FILES), operations)
+    mini.sql("create table analytics.blockers as select 'ann@x.org' as note, range as blocker from range(3)")
+    return mini
+
+
+def make_mill(data_dir: Path) -> House:
+    """Tables, views and a merge that are busy for a moment each, and name the build that made them."""
+    made = "select range as id, '{{ invocation_id }}' as built_by"
+    merged = "{{ config(materialized='incremental', unique_key='id', incremental_strategy='merge') }} "
+    files = {f"models/table_{n}.sql": f"{made} from range({MILL_ROWS})" for n in range(6)}
+    files |= {
+        f"models/view_{n}.sql": "{{ config(materialized='view') }} " + f"select * from {{{{ ref('table_{n}') }}}}"
+        for n in range(3)
+    }
+    files["models/merged.sql"] = merged + f"{made} from range({MILL_ROWS})"
+    return _make_house(data_dir, {**files, "dbt_project.yml": _FILES["dbt_project.yml"]})
+
+
+def _make_house(data_dir: Path, files: Mapping[str, str]) -> House:
     project_dir = data_dir.parent / "mini"
-    for name, content in _FILES.items():
+    for name, content in files.items():
         path = project_dir / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
     shutil.copy(REPOSITORY / "dbt_transform" / "profiles.yml", project_dir)
-    mini = MiniHouse(House(data_dir, project_dir), operations)
-    mini.sql("create table raw.hubspot_companies (id text)")
-    mini.sql("create table analytics.blockers as select 'ann@x.org' as note, range as blocker from range(3)")
-    return mini
+    house = House(data_dir, project_dir)
+    with house.warehouse.core(write=True) as connection:
+        connection.exec_driver_sql("create table raw.hubspot_companies (id text)")
+    return house
