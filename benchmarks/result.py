@@ -21,6 +21,8 @@ class BenchmarkResult:
     what: str
     ratios: dict[str, float] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    figures: dict[str, float] = field(default_factory=dict)
+    """What is no ratio: bytes, rows."""
     runs: int = RUNS
     machine: str = f"{platform.machine()}, Python {platform.python_version()}"
     at: str = ""
