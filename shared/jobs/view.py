@@ -47,7 +47,7 @@ class JobPage(BaseModel):
 
 
 def build_job_summary(job: Job) -> JobView:
-    """For lists: the result's counts without its lists, which for a build name every node."""
+    """For lists of jobs: the result's counts without its own lists, such as the nodes that warned."""
     view = build_job_view(job)
     return view.model_copy(update={"result": _without_lists(view.result)})
 

@@ -26,7 +26,7 @@ def test_an_idempotency_key_starts_one_job(store: JobStore) -> None:
 
 def test_lists_leave_out_what_is_long(store: JobStore, leases: Leases) -> None:
     job = store.start(JobKind.BUILD, {}).job
-    result = {"nodes": {"passed": 2, "failed": 0}, "node_results": [{"node": "a"}, {"node": "b"}]}
+    result = {"nodes": {"passed": 2, "failed": 0}, "warned_nodes": [{"node": "a"}, {"node": "b"}]}
     leases.end(claim(leases, job.id), JobState.SUCCEEDED, result=result)
     assert store.page().items[0].result == {"nodes": {"passed": 2, "failed": 0}}
     assert store.get(job.id).result == result
