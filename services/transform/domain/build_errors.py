@@ -17,7 +17,7 @@ _PLAIN_TEXT_COLUMNS: Final = frozenset(
 _MISSING_OBJECT: Final = re.compile(r"does not exist or not authorized|Table with name \S+ does not exist", re.I)
 _BUSY: Final = re.compile(
     r"Could not set lock on file|Failed to connect to DB|\b25000[0-9]\b|could not connect|connection (refused|reset)|"
-    r"timed? ?out|Name or service not known|Temporary failure in name resolution",
+    r"(connection|read) timed out|Name or service not known|Temporary failure in name resolution",
     re.I,
 )
 _REFUSED_LOGIN: Final = re.compile(r"Incorrect username or password|\b39019[0-9]\b|authentication .*failed", re.I)
