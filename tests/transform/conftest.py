@@ -21,8 +21,10 @@ def broken(built: BuiltTwice, tmp_path_factory: pytest.TempPathFactory) -> House
     house.project_dir = folder / "dbt_transform"
     shutil.copytree(REPOSITORY / "dbt_transform", house.project_dir)
     marts = house.project_dir / "models" / "marts"
-    _replace(marts / "fct_touchpoints.sql", "    channel,", "    chanel,")
-    _replace(marts / "fct_account_score_factors.sql", "    points,", "    cast(points as integer) as points,")
+    _replace(marts / "revenue" / "fct_touchpoints.sql", "    channel,", "    chanel,")
+    _replace(
+        marts / "scoring" / "fct_account_score_factors.sql", "    points,", "    cast(points as integer) as points,"
+    )
     (house.project_dir / "tests" / "singular" / "assert_no_gmail.sql").write_text(
         "select contact_id, email, 7 as rows_seen from {{ ref('stg_hubspot__contacts') }} where email like '%gmail%'"
     )

@@ -124,7 +124,9 @@ def _command(build: DbtBuild) -> list[str]:
     command += ["--target-path", str(target)]
     command += ["--partial-parse-file-path", str(build.parsed_project)] if build.parsed_project.exists() else []
     command += ["--target", "duckdb" if "GTM_DUCKDB_CORE_PATH" in build.environment else "snowflake"]
-    command += ["--exclude-resource-type", "unit_test"]  # they test the SQL on made-up rows: the suite's business
+    # Unit tests check the SQL on made-up rows, which is the suite's business; the others are only descriptions.
+    for kind in ("unit_test", "exposure", "saved_query"):
+        command += ["--exclude-resource-type", kind]
     command += ["--vars", json.dumps(build.variables)]
     command += ["--full-refresh"] if build.full_refresh else []
     command += ["--indirect-selection", "empty"] if build.is_exact else []
