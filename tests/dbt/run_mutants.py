@@ -1,4 +1,4 @@
-"""`python -m tests.dbt.run_mutants [part of a name]`: break the dbt project line by line; list what no test saw."""
+"""`python -m tests.dbt.run_mutants [part of a name ...]`: break the dbt project line by line; list what no test saw."""
 
 import json
 import sys
@@ -46,9 +46,8 @@ def _prepare(folder: Path, project_dir: Path) -> Judge:
 
 def main(arguments: list[str]) -> int:
     """Exit code 1 when one survived or matched nothing. The result is written when all were run."""
-    project_dir = REPOSITORY / "dbt_transform"
-    mutants = [mutant for mutant in read_mutants() if all(part in f"{mutant.file} {mutant.why}" for part in arguments)]
-    outcomes = run_mutants(mutants, project_dir)
+    named = [mutant for mutant in read_mutants() if any(part in f"{mutant.file} {mutant.why}" for part in arguments)]
+    outcomes = run_mutants(named if arguments else read_mutants(), REPOSITORY / "dbt_transform")
     print(" · ".join(f"{len(names)} {outcome}" for outcome, names in outcomes.items()))
     for outcome in ("survived", "wrong"):
         print("".join(f"{outcome}: {name}\n" for name in outcomes[outcome]), end="")
