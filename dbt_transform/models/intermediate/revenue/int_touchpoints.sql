@@ -32,31 +32,6 @@ with expected_groups as (
     group by {{ group_keys | join(", ") }}
 ),
 
--- What a load brings is new, and so is what it corrects: no need to compare it with anything.
-new_batches as (
-    select distinct
-        expected_groups.load_id,
-        expected_groups.loaded_at
-    from expected_groups
-    left join (
-        select distinct
-            load_id,
-            loaded_at
-        from {{ this }}
-    ) as stored_batches
-        on
-            expected_groups.load_id = stored_batches.load_id
-            and expected_groups.loaded_at = stored_batches.loaded_at
-    where stored_batches.load_id is null
-),
-
-arrived as (
-    select resolved.touchpoint_id
-    from {{ ref("int_touches_resolved") }} as resolved
-    inner join new_batches
-        on resolved.load_id = new_batches.load_id and resolved.loaded_at = new_batches.loaded_at
-),
-
 stored_groups as (
     select
         {{ group_keys | join(", ") }},
@@ -65,7 +40,6 @@ stored_groups as (
         min(person_id) as person_id,
         {{ set_hash(hashed_in_groups) }} as touches_hash
     from {{ this }}
-    where touchpoint_id not in (select arrived.touchpoint_id from arrived)
     group by {{ group_keys | join(", ") }}
 ),
 
@@ -92,9 +66,7 @@ changed_groups as (
 
 expected as (
     select
-        resolved.touchpoint_id,
-        resolved.load_id,
-        resolved.loaded_at,
+        resolved.*,
         {{ row_hash(group_keys + compared, "resolved") }} as touch_hash
     from {{ ref("int_touches_resolved") }} as resolved
     inner join changed_groups
@@ -116,34 +88,18 @@ stored as (
             and touchpoints.contact_id = changed_groups.contact_id
             and touchpoints.load_id = changed_groups.load_id
             and touchpoints.loaded_at = changed_groups.loaded_at
-),
-
-changed as (
-    select
-        coalesce(expected.touchpoint_id, stored.touchpoint_id) as touchpoint_id,
-        expected.load_id,
-        expected.loaded_at,
-        expected.touchpoint_id is null as is_gone
-    from expected
-    full outer join stored on expected.touchpoint_id = stored.touchpoint_id
-    where
-        expected.touchpoint_id is null or stored.touchpoint_id is null or expected.touch_hash <> stored.touch_hash
 )
 
 select
-    resolved.*,
+    expected.* exclude (touch_hash),
     {{ audit_columns() }}
-from {{ ref("int_touches_resolved") }} as resolved
--- The load is in the key already; naming it lets the engine skip the parts of the table that hold older ones.
-inner join changed
-    on
-        resolved.touchpoint_id = changed.touchpoint_id
-        and resolved.load_id = changed.load_id
-        and resolved.loaded_at = changed.loaded_at
+from expected
+left join stored on expected.touchpoint_id = stored.touchpoint_id
+where stored.touchpoint_id is null or expected.touch_hash <> stored.touch_hash
 union all
 -- Tombstones: the touch is gone, or no longer anybody's.
 select
-    changed.touchpoint_id,
+    stored.touchpoint_id,
     {%- for column in ["touch_type", "account_id", "person_id", "contact_id", "channel", "campaign", "page_url"] %}
     cast(null as varchar) as {{ column }},
     {%- endfor %}
@@ -156,6 +112,7 @@ select
     cast(null as varchar) as job_id,
     cast(null as varchar) as dbt_run_id,
     cast(null as timestamp) as dbt_updated_at
-from changed
-where changed.is_gone
+from stored
+left join expected on stored.touchpoint_id = expected.touchpoint_id
+where expected.touchpoint_id is null
 {%- endif %}

@@ -14,4 +14,4 @@ select
     visits.visited_at
 from {{ ref("stg_hubspot__web_visits") }} as visits
 left join {{ ref("int_visitors_stitched") }} as visitors on visits.visitor_id = visitors.visitor_id
-where not visits.is_deleted and coalesce(visits.contact_id, visitors.contact_id) is not null
+where not visits.is_deleted
