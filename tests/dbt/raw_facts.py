@@ -3,7 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -142,6 +142,8 @@ def _date(text: str | None, order: str) -> date | None:
         return None
     if re.fullmatch(r"\d{12,13}", bare):
         return datetime.fromtimestamp(int(bare) / 1000, UTC).date()
+    if re.fullmatch(r"\d{5}(\.\d+)?", bare):  # a spreadsheet's days
+        return date(1899, 12, 30) + timedelta(days=int(bare.split(".")[0]))
     if match := re.match(r"(\d{1,2})[/-](\d{1,2})[/-](\d{4})", bare):
         first, second, year = map(int, match.groups())
         return date(year, first, second) if order == "mdy" else date(year, second, first)
