@@ -1,7 +1,7 @@
 """Rows and cents that went in and came out, on mock data as dirty as one likes and on exports that no one here made.
 
-`python -m tests.dbt.conservation [case ...]` prints the figures. What was won, and what runs, is counted in Python, from
-the text in RAW of the rows that are not in quarantine; dbt's macros have no part in it.
+`python -m tests.dbt.conservation [case ...]` prints the figures. What was won, and what runs, is counted in Python,
+from the text in RAW of the rows that are not in quarantine; dbt's macros have no part in it.
 """
 
 import sys

@@ -9,7 +9,8 @@ from pathlib import Path
 from services.transform.adapters.public_suffixes import ensure_public_suffixes
 from tests.dbt.dbt_session import REPOSITORY, DbtSession
 from tests.dbt.load_sequences import fast_folder
-from tests.dbt.mutation import Judge, Mutant, WrongMutant, read_mutants
+from tests.dbt.mutant_list import Mutant, read_mutants
+from tests.dbt.mutation import Judge, WrongMutant
 from tests.transform.builds import House
 from tests.transform.raw_rows import ROWS, land_rows
 
