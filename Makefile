@@ -39,7 +39,7 @@ reset: down ## forget everything: warehouse, jobs, logs (asks first; FORCE=1 doe
 	rm -rf "$${GTM_DATA_DIR:-var}"
 
 ##@ Change it
-.PHONY: setup check format lint types lock docker-smoke bench sequences mutants
+.PHONY: setup check format lint types lock docker-smoke bench sequences mutants conservation
 setup: $(STAMP) ## install everything into .venv
 
 check: lint types workflows ## all that CI checks beside the tests
@@ -75,6 +75,9 @@ docker-smoke: $(STAMP) ## build the images, run a pipeline in containers through
 SEED ?= 1
 COUNT ?= 20
 DAYS ?= 6
+conservation: $(STAMP) ## rows and cents from RAW to the marts, on mock data and real exports
+	$(BIN)/python -m tests.dbt.conservation
+
 sequences: $(STAMP) ## random loads: incremental builds against full refreshes (SEED=, COUNT=, DAYS=)
 	$(BIN)/python -m tests.dbt.load_sequences --seed $(SEED) --count $(COUNT) --days $(DAYS)
 
