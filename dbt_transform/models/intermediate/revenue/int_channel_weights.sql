@@ -61,13 +61,14 @@ conversions as (
     from eliminated_{{ channels | length }}
 ),
 
--- Whole parts from here on: a sum of doubles depends on their order.
+-- Thousandths: paths bear no more digits, and one corrected visit of years ago seldom restates the months since. Whole
+-- parts from here on, since a sum of doubles depends on their order.
 effects as (
     select
         removals.close_month,
         removals.removed as channel,
-        cast(round(
-            {{ weight_units() }} * coalesce(1 - removals.conversion_rate / nullif(everything.conversion_rate, 0), 0)
+        1000000000 * cast(round(
+            1000 * coalesce(1 - removals.conversion_rate / nullif(everything.conversion_rate, 0), 0)
         ) as bigint) as effect_parts
     from conversions as removals
     inner join conversions as everything

@@ -74,7 +74,7 @@ touches as (
     from {{ ref("int_visits_resolved") }} as visits
     inner join people
         on
-            visits.source_system = people.source_system
+            people.source_system = 'hubspot'
             and people.record_type = 'contact'
             and visits.contact_id = people.contact_id
     union all
@@ -95,7 +95,7 @@ touches as (
     from {{ ref("int_forms_resolved") }} as forms
     inner join people
         on
-            forms.source_system = people.source_system
+            people.source_system = 'hubspot'
             and people.record_type = 'contact'
             and forms.contact_id = people.contact_id
     union all
