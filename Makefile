@@ -47,14 +47,14 @@ check: lint types workflows ## all that CI checks beside the tests
 format: $(STAMP) ## black, isort, sqlfluff fix
 	$(BIN)/isort -q $(CODE)
 	$(BIN)/black -q $(CODE)
-	$(BIN)/sqlfluff fix -q dbt_transform/models dbt_transform/tests/singular
+	$(BIN)/sqlfluff fix -q --processes 0 dbt_transform/models dbt_transform/tests/singular
 
 lint: $(STAMP) ## black, isort, flake8, import-linter, sqlfluff (Snowflake dialect)
 	$(BIN)/black --check -q $(CODE)
 	$(BIN)/isort --check -q $(CODE)
 	$(BIN)/flake8 $(CODE)
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/sqlfluff lint dbt_transform/models dbt_transform/tests/singular
+	$(BIN)/sqlfluff lint --processes 0 dbt_transform/models dbt_transform/tests/singular
 
 types: $(STAMP) ## mypy, strict
 	$(BIN)/mypy

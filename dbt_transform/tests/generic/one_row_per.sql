@@ -1,4 +1,7 @@
-{# The grain: fails on every combination of the columns that occurs more than once. Nulls count as equal. #}
+{#
+    The grain: fails on every combination of the columns that occurs more than once. Nulls count as equal, since the parts of
+    a key may be missing; a key of one column may not.
+#}
 {% test one_row_per(model, columns) %}
 
 select
@@ -6,6 +9,6 @@ select
     count(*) as occurrences
 from {{ model }}
 group by {{ columns | join(', ') }}
-having count(*) > 1
+having count(*) > 1 {%- if columns | length == 1 %} or {{ columns[0] }} is null{% endif %}
 
 {% endtest %}
