@@ -136,3 +136,9 @@ def test_a_change_of_weights_touches_the_rows_of_that_model_alone(
             f"select distinct attribution_model from {attribution.name} where dbt_run_id <> 'before'"
         ).fetchall()
         assert written == [("data_driven",)]
+
+
+def test_a_second_build_adds_no_version_of_an_opportunity(built: BuiltTwice) -> None:
+    versions = built.house.rows("select count(*), count(valid_to) from analytics.snap_opportunities")
+    assert versions == [(len(built.house.rows("select 1 from analytics.fct_opportunities")), 0)]
+    assert versions != [(0, 0)]

@@ -61,8 +61,7 @@ conversions as (
     from eliminated_{{ channels | length }}
 ),
 
--- Thousandths: paths bear no more digits, and one corrected visit of years ago seldom restates the months since. Whole
--- parts from here on, since a sum of doubles depends on their order.
+-- Thousandths: paths bear no more digits. Whole parts from here on, since a sum of doubles depends on their order.
 effects as (
     select
         removals.close_month,

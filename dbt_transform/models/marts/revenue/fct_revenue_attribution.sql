@@ -219,35 +219,37 @@ models as (
 
 shares as (
     select
-        running.opportunity_id,
+        changed.opportunity_id,
+        changed.account_id,
+        changed.closed_at,
+        changed.amount_cents,
+        changed.input_hash,
+        models.attribution_model,
         running.touchpoint_id,
         running.channel,
         running.touched_at,
-        models.attribution_model,
-        models.inputs,
         {{ of_model("running", "parts") | indent(4) }} as parts,
         {{ of_model("running", "so_far") | indent(4) }} as parts_so_far,
         {{ of_model("running", "all") | indent(4) }} as all_parts
-    from running
-    cross join models
+    from changed
+    inner join models on changed.inputs = models.inputs
+    inner join running on changed.opportunity_id = running.opportunity_id
 ),
 
 attributed as (
     select
-        changed.opportunity_id,
-        changed.account_id,
-        shares.attribution_model,
-        shares.touchpoint_id,
-        shares.channel,
-        shares.touched_at,
-        changed.closed_at,
-        {{ running_share(units, "shares.parts", "shares.parts_so_far", "shares.all_parts") }} as weight_units,
-        {{ running_share("changed.amount_cents", "shares.parts", "shares.parts_so_far", "shares.all_parts") }}
-            as attributed_cents,
-        changed.input_hash
-    from changed
-    inner join shares on changed.opportunity_id = shares.opportunity_id and changed.inputs = shares.inputs
-    where shares.parts > 0
+        opportunity_id,
+        account_id,
+        attribution_model,
+        touchpoint_id,
+        channel,
+        touched_at,
+        closed_at,
+        {{ running_share(units, "parts", "parts_so_far", "all_parts") }} as weight_units,
+        {{ running_share("amount_cents", "parts", "parts_so_far", "all_parts") }} as attributed_cents,
+        input_hash
+    from shares
+    where parts > 0
     union all
     select
         changed.opportunity_id,
