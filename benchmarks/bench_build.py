@@ -134,6 +134,7 @@ def _measure(result: BenchmarkResult, folder: Path, size: Size) -> None:
     }
     seconds, outcome = house.build("repeat")
     _note(result, "repeat", seconds, full)
+    _tell_slowest("repeat", outcome)
     result.figures["rows_touched_by_a_repeat"] = float(sum(_rows_of(house, name, outcome) for name in _INCREMENTAL))
     result.figures |= {"peak_memory_gib": round(house.peak_bytes / 2**30, 2), "dbt_start_seconds": round(start, 1)}
     result.figures["bare_sql_seconds"] = round(bare, 1)

@@ -44,12 +44,12 @@ def land_market(warehouse: Warehouse, size: Size, horizon: datetime) -> None:
 
 
 def land_a_day(warehouse: Warehouse, size: Size, at: datetime) -> None:
-    """1 %: new visits, a tenth of them up to 60 days late; corrected visits; opportunities that were closed."""
+    """1 %: new visits, a tenth of them up to 60 days late; a few corrected; opportunities that were closed."""
     new = size.visits // 100
     with warehouse.core(write=True) as connection:
         age = "case when h5 < 0.1 then 60 * when_drawn else when_drawn end"
         _insert(connection, "hubspot_web_visits", "load-2", at, _visits(size, size.visits, new, at, age))
-        _touch(connection, "hubspot_web_visits", at, "utm_campaign = 'corrected'", "hash(id) % 1000 = 1")
+        _touch(connection, "hubspot_web_visits", at, "utm_campaign = 'corrected'", "hash(id) % 10000 = 1")
         _touch(
             connection,
             "salesforce_opportunities",

@@ -71,6 +71,7 @@ class Sequence:
         self.build()
         for _ in range(days):
             self.day()
+        self.change_settings()
         self.build()
         self.check_repeat_touches_nothing()
         self.check_full_refresh_is_equal()
@@ -81,13 +82,17 @@ class Sequence:
             happened = [self.world.happen() for _ in range(self.random.choice((1, 2, 3, 12)))]
             self.land("; ".join(happened))
         if self.random.random() < 0.3:
-            self.variables = self.random.choice(self.settings)
-            self.steps.append(f"settings {self.variables or 'as shipped'}")
+            self.change_settings()
         if self.random.random() < 0.4:  # a build that was killed, or that selected nodes
             models = self.builds.models
             self.build(self.random.sample(models, self.random.randint(1, len(models) // 2)))
         if self.random.random() < 0.7:
             self.build()
+
+    def change_settings(self) -> None:
+        """To the other ones, as shipped or not."""
+        self.variables = self.settings[0] if self.variables else self.settings[1]
+        self.steps.append(f"settings {self.variables or 'as shipped'}")
 
     def land(self, what: str) -> None:
         """By ingest's own flow. One load in ten is a retry: it comes again under the same id."""

@@ -97,6 +97,17 @@ class World:
         self._put(table, name, {}, deleted)
         return f"{table} {name} {'deleted' if deleted else 'restored'}"
 
+    def renegotiate(self) -> str:
+        """One thing of an opportunity changes: its amount, its outcome, its close."""
+        table = self.random.choice(("salesforce_opportunities", "salesforce_opportunities", "hubspot_deals"))
+        name = self._pick(table)
+        if name is None:
+            return "nothing to negotiate"
+        changes = dict(self.random.choice(_DEALINGS[table]))
+        changes = {column: value or ROLLS[table][column](self.random) for column, value in changes.items()}
+        self._put(table, name, changes)
+        return f"{table} {name} renegotiated: {changes}"
+
     def merge(self) -> str:
         """Two records of a kind become one, as their CRM writes it down."""
         table = self.random.choice(list(_MERGES))
@@ -150,6 +161,7 @@ _HAPPENINGS: Mapping[Callable[[World], str], int] = {
     World.create: 6,
     World.correct: 9,
     World.delete_or_restore: 4,
+    World.renegotiate: 5,
     World.merge: 2,
     World.share_browser: 2,
     World.repeat: 1,
@@ -162,6 +174,21 @@ _LIVELY = (
     *("hubspot_email_events", "salesforce_campaign_members", "salesforce_leads", "billing_subscriptions") * 2,
     *(table for table in RAW_TABLE_NAMES if table in ROLLS),
 )
+# What changes together; None is drawn.
+_DEALINGS: Mapping[str, tuple[Mapping[str, str | None], ...]] = {
+    "salesforce_opportunities": (
+        {"amount": None},
+        {"stage_name": "Closed Won", "is_won": "true", "is_closed": "true"},
+        {"stage_name": "Proposal", "is_won": "false", "is_closed": "false"},
+        {"close_date": None},
+    ),
+    "hubspot_deals": (
+        {"amount": None},
+        {"hs_is_closed_won": "true"},
+        {"hs_is_closed_won": "false"},
+        {"closedate": None},
+    ),
+}
 # table -> the table in which its CRM logs merges
 _MERGES = {
     "hubspot_companies": None,

@@ -126,20 +126,17 @@ class Judge:
         """Models read, name and query of every data test that fails a build."""
         results = self.session.invoke("compile", self.database, ["--select", "test_type:data", "--full-refresh"])
         nodes = [result.node for result in results if str(result.node.config.severity).lower() == "error"]
-        return [
-            ({name.split(".")[-1] for name in node.depends_on.nodes}, node.name, str(node.compiled_code))
-            for node in nodes
-        ]
+        return [({name.split(".")[-1] for name in node.depends_on.nodes}, node.name, _verdict(node)) for node in nodes]
 
     def _red_data_test(self, database: Path, models: set[str]) -> str | None:
         with duckdb.connect(str(database), read_only=True) as connection:
             for read, name, query in self._tests:
-                if read & models and connection.execute(f"select 1 from ({query}) limit 1").fetchone():
+                if read & models and connection.execute(query).fetchall() == [(True,)]:
                     return f"data test {name}"
         return None
 
     def _red_sequence(self) -> str | None:
-        for seed in range(1, 4):
+        for seed in range(1, 7):
             folder = self.session.work_dir / f"mutant-sequence-{seed}"
             try:
                 Sequence(seed, self.builds, folder).run(3)
@@ -148,3 +145,8 @@ class Judge:
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
         return None
+
+
+def _verdict(test: Any) -> str:
+    """True when dbt would call the test failed."""
+    return f"select {test.config.fail_calc} {test.config.error_if} from ({test.compiled_code}) as failing"
