@@ -11,7 +11,7 @@ from tests.transform.builds import REPOSITORY
 
 def test_rows_and_cents_are_conserved_however_dirty_the_source() -> None:
     lines = _conserve([case.name for case in MOCK_CASES])
-    quarantined = [int(line.split()[8]) for line in lines if line.startswith("  all tables")]
+    quarantined = [int(line.split()[9]) for line in lines if line.startswith("  all tables")]
     assert quarantined[0] == 0 < quarantined[1] < quarantined[2]
     won = [line for line in lines if line.startswith("  won: ")]
     assert len(won) == 3 and all(line.endswith("= attributed by each of 7 models") for line in won)
