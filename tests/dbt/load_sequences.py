@@ -80,6 +80,8 @@ class Sequence:
         """One or two loads, perhaps another setting, perhaps a build that dies between two models; then a build."""
         for _ in range(self.random.choice((1, 1, 2))):
             happened = [self.world.happen() for _ in range(self.random.choice((1, 2, 3, 12)))]
+            # What attribution must notice by itself, each time.
+            happened += [self.world.renegotiate(), self.world.correct("hubspot_web_visits")]
             self.land("; ".join(happened))
         if self.random.random() < 0.3:
             self.change_settings()

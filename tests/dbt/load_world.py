@@ -73,9 +73,9 @@ class World:
         first, count = RECORDS[table]
         return self._create(table, first + self.random.randrange(count * 3))
 
-    def correct(self) -> str:
+    def correct(self, table: str | None = None) -> str:
         """Some columns of a record change: amounts, dates, stages, owners of visits, companies of contacts, domains."""
-        table = self.random.choice(_LIVELY)
+        table = table or self.random.choice(_LIVELY)
         name = self._pick(table)
         if name is None:
             return "nothing to correct"
