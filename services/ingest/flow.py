@@ -6,6 +6,7 @@ from typing import Any, Final
 from services.ingest.adapters.loads import record_load
 from services.ingest.adapters.raw import LandedCounts, Load, merge_table, stage_table
 from services.ingest.adapters.raw_tables import create_raw_tables
+from services.ingest.adapters.row_hashes import rehash_older_rows
 from services.ingest.adapters.sources import open_source
 from services.ingest.adapters.spool import Spool, open_spool
 from services.ingest.domain.sources import Source, SourceStates
@@ -77,6 +78,7 @@ def land_spool(
     )
     with warehouse.core(write=True) as connection:
         create_raw_tables(connection)
+        rehash_older_rows(connection, spool.tables)
         staged = [stage_table(warehouse, connection, load, table, spool) for table in spool.tables]
         landed = {}
         for done, one in enumerate(staged):

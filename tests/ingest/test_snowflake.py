@@ -1,5 +1,6 @@
 """The statements that ingest sends to Snowflake, on a stand-in that translates them to DuckDB."""
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -11,7 +12,8 @@ import sqlalchemy as sa
 
 from services.ingest.adapters.loads import record_load
 from services.ingest.adapters.raw import LandedCounts, Load
-from services.ingest.adapters.raw_tables import create_raw_tables, loads
+from services.ingest.adapters.raw_tables import RAW_TABLES, create_raw_tables, loads
+from services.ingest.adapters.row_hashes import rehash_older_rows
 from shared.settings import WarehouseSettings
 from shared.warehouse import Warehouse, engine, open_warehouse
 
@@ -67,3 +69,22 @@ def test_a_load_is_recorded_once(snowflake: Warehouse) -> None:
         recorded = "select load_id, source_table, is_complete, seen, inserted, unchanged from raw.loads"
         rows = [tuple(row) for row in connection.execute(sa.text(recorded))]
     assert rows == [("job-1", "hubspot_deals", True, 3, 1, 2)]
+
+
+def test_rows_of_an_older_release_get_the_hash_that_duckdb_gives(snowflake: Warehouse) -> None:
+    table = RAW_TABLES["hubspot_deal_contacts"]
+    rows = [("1|2", "1", "2"), ("keyless:old", "Ä", None), ("keyless:older", "Ä", None)]
+    with snowflake.core(write=True) as connection:
+        table.create(connection)
+        for key, deal_id, contact_id in rows:
+            row = {"source_system": "hubspot", "source_record_id": key, "deal_id": deal_id, "contact_id": contact_id}
+            of_load = {"is_deleted": contact_id is None, "load_id": "job-1", "loaded_at": LOAD.loaded_at}
+            connection.execute(sa.insert(table), {**row, **of_load, "row_hash": key.removeprefix("keyless:")})
+        rehash_older_rows(connection, [table.name])
+        keys = f"select source_record_id, row_hash from raw.{table.name} order by 1"
+        after = [tuple(row) for row in connection.execute(sa.text(keys))]
+    with_key, keyless = (
+        hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+        for text in ("contact_id:1:2|deal_id:1:1|", "deal_id:1:Ä|deleted")
+    )
+    assert after == [("1|2", with_key), (f"keyless:{keyless}", keyless)]

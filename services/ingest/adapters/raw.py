@@ -10,6 +10,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from services.ingest.adapters.raw_tables import RAW_TABLES, rejects
+from services.ingest.adapters.row_hashes import row_hash
 from services.ingest.adapters.spool import Spool
 from services.ingest.domain.raw_schema import source_columns, source_system
 from services.ingest.domain.sources import Reject
@@ -127,18 +128,10 @@ def _offered_select(table: str, staged: str) -> str:
         f" coalesce(record_key, 'keyless:' || row_hash) as source_record_id, {columns},"
         " try_cast(updated_at as datetime) as source_updated_at, is_deleted, row_hash,"
         " :load_id as load_id, cast(:loaded_at as datetime) as loaded_at"
-        f" from (select *, {_row_hash(table)} as row_hash from {staged}) as hashed"
+        f" from (select *, {row_hash(table)} as row_hash from {staged}) as hashed"
         " qualify row_number() over (partition by coalesce(record_key, 'keyless:' || row_hash)"
         " order by try_cast(updated_at as datetime) desc nulls last, arrival desc) = 1"
     )
-
-
-def _row_hash(table: str) -> str:
-    """md5 over `<length>:<text>` per column, `-` for null: unlike a bare separator, no value can imitate it."""
-    parts = [f"coalesce(cast(length({name}) as varchar) || ':' || {name}, '-')" for name in source_columns(table)]
-    parts.append("coalesce(cast(length(extra) as varchar) || ':' || extra, '-')")
-    parts.append("case when is_deleted then 'deleted' else 'kept' end")
-    return f"md5(concat_ws('|', {', '.join(parts)}))"
 
 
 def _to_reject_rows(load: Load, table: str, batch: Sequence[Reject]) -> pa.Table:
