@@ -1,5 +1,6 @@
 """One build: check that there is something to build from, run dbt, say what it did."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -7,7 +8,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from services.transform.adapters.build_record import BuildRecord
-from services.transform.adapters.dbt import DbtBuild, DbtOutcome, project_version, publish_docs, run_dbt_build
+from services.transform.adapters.dbt import (
+    DbtBuild,
+    DbtOutcome,
+    publish_docs,
+    read_results_of_stopped,
+    run_dbt_build,
+)
 from services.transform.adapters.marts import (
     drop_leftovers,
     has_raw_tables,
@@ -15,6 +22,7 @@ from services.transform.adapters.marts import (
     read_quarantine_counts,
 )
 from services.transform.adapters.public_suffixes import ensure_public_suffixes
+from services.transform.adapters.versions import project_version, tool_versions
 from services.transform.adapters.weights_file import read_scoring_weights
 from services.transform.domain.build_errors import (
     ROWS_SHOWN,
@@ -26,8 +34,8 @@ from services.transform.domain.build_plan import BuildPlan, Remainder, settings_
 from services.transform.domain.run_results import NodeResult, count_by_status
 from services.transform.settings import TransformSettings
 from shared.contracts import BuildRequest
-from shared.errors import InvalidRequest, TerminalError
-from shared.jobs.context import JobContext, LeaseLost
+from shared.errors import InvalidRequest, TerminalError, TransientError
+from shared.jobs.context import JobCancelled, JobContext, LeaseLost
 from shared.logging import get_logger
 from shared.warehouse import Warehouse
 
@@ -66,21 +74,22 @@ def build_marts(
             `warehouse-login-refused`; of a retry `build-not-retryable`, `build-settings-changed`.
         InvalidRequest: `select` names no node.
         NotFound: `build-not-found`, of a retry.
-        TransientError: `warehouse-busy`, `dbt-killed`.
+        TransientError: `warehouse-busy`, `dbt-killed`, `operations-unavailable`.
         JobCancelled, LeaseLost: after dbt was stopped. What it had finished stays; the next build replaces it.
     """
     task = _read_task(job, settings, record)
     _require_raw(warehouse)
     job.report(phase="build", done=0, unit="nodes")
     with warehouse.reserve_core() as environment:
+        job.check()  # on Snowflake nothing but the fence tells whose the relations of a running dbt are
         drop_leftovers(warehouse)  # of a build whose worker was killed
         ensure_public_suffixes(warehouse)
         job.check()
         record.begin(task.plan)
         build = _dbt_build(job, settings, task, environment)
         outcome = _run(job, warehouse, record, build)
-        outcome.results = [_with_told_message(warehouse, result) for result in outcome.results]
         record.complete(outcome.results)
+        _tell_guards(warehouse, record, outcome)
         _require_success(warehouse, outcome, task)
         quarantined = read_quarantine_counts(warehouse)
     if build.has_docs and not publish_docs(build, settings.dbt_docs_path):
@@ -98,8 +107,13 @@ def build_marts(
 def _read_task(job: JobContext, settings: TransformSettings, record: BuildRecord) -> _Task:
     request = BuildRequest.model_validate(job.request)
     weights, weights_version = read_scoring_weights(settings.scoring_weights_path)
-    variables = {**settings.to_variables(), "scoring_weights": weights.to_rows(), "weights_version": weights_version}
-    version = settings_version(variables, datetime.now(UTC).date())
+    variables = {
+        "as_of_date": datetime.now(UTC).date().isoformat(),  # told, since dbt's own day may be the next by its start
+        **settings.to_variables(),
+        "scoring_weights": weights.to_rows(),
+        "weights_version": weights_version,
+    }
+    version = settings_version(variables, tool_versions())
     plan = BuildPlan(job.job_id, version, project_version(settings.dbt_project_dir), request.full_refresh)
     if request.retry_of is None:
         return _Task(plan, variables, weights_version, _parse_select(request.select), remainder=None)
@@ -138,21 +152,32 @@ def _run(job: JobContext, warehouse: Warehouse, record: BuildRecord, build: DbtB
 
     try:
         outcome = run_dbt_build(build, on_node, on_tick)
-    except LeaseLost:
-        raise  # another worker's dbt may be at work by now
-    except BaseException:  # dbt was stopped half-way, for whatever reason
-        _clear_away(warehouse)
+    except BaseException as end:  # dbt was stopped half-way, for whatever reason
+        _clear_away(job, warehouse)
+        if isinstance(end, JobCancelled):
+            _record_stopped(record, build)
         raise
     if not outcome.is_complete:
-        _clear_away(warehouse)
+        _clear_away(job, warehouse)
     return outcome
 
 
-def _clear_away(warehouse: Warehouse) -> None:
+def _clear_away(job: JobContext, warehouse: Warehouse) -> None:
+    """Only while the job is still this worker's: else another worker's dbt may be at work. The next build clears away
+    too, and why this one ended matters more than what is left."""
     try:
+        with suppress(JobCancelled):  # it is held until its end is written
+            job.check()
         drop_leftovers(warehouse)
-    except sa.exc.SQLAlchemyError as error:  # the next build clears away too; why this one ended matters more
+    except (LeaseLost, TransientError, sa.exc.SQLAlchemyError) as error:
         log.warning("leftovers_not_dropped", reason=str(getattr(error, "orig", error)))
+
+
+def _record_stopped(record: BuildRecord, build: DbtBuild) -> None:
+    try:
+        record.complete(read_results_of_stopped(build))
+    except (LeaseLost, TransientError) as error:  # that the build was cancelled is what matters
+        log.warning("nodes_not_written", reason=str(error))
 
 
 def _parse_select(select: str | None) -> tuple[str, ...]:
@@ -173,19 +198,33 @@ def _require_raw(warehouse: Warehouse) -> None:
         )
 
 
-def _with_told_message(warehouse: Warehouse, result: NodeResult) -> NodeResult:
+def _tell_guards(warehouse: Warehouse, record: BuildRecord, outcome: DbtOutcome) -> None:
     """A guard's rows have a column `message` that says more than dbt's count of them."""
-    if not result.failures or not result.is_guard:
-        return result
-    rows = read_failing_rows(warehouse, result, limit=1)
-    return replace(result, message=str(rows[0]["message"])) if rows and rows[0].get("message") else result
+    told = {
+        result.unique_id: replace(result, message=str(rows[0]["message"]))
+        for result in outcome.results
+        if result.failures and result.is_guard
+        if (rows := _found_rows(warehouse, result, limit=1)) and rows[0].get("message")
+    }
+    outcome.results = [told.get(result.unique_id, result) for result in outcome.results]
+    if told:
+        record.complete(list(told.values()))
+
+
+def _found_rows(warehouse: Warehouse, test: NodeResult, limit: int) -> list[dict[str, Any]]:
+    """None of them where the warehouse refuses: that the test failed is known without them."""
+    try:
+        return read_failing_rows(warehouse, test, limit)
+    except (TransientError, sa.exc.SQLAlchemyError) as error:
+        log.warning("failing_rows_not_read", node=test.node, reason=str(getattr(error, "orig", error)))
+        return []
 
 
 def _require_success(warehouse: Warehouse, outcome: DbtOutcome, task: _Task) -> None:
     failed = next((result for result in outcome.results if result.status == "failed"), None)
     if failed is not None:
         is_test = failed.kind == "test" and failed.failures and failed.compiled_sql
-        rows = read_failing_rows(warehouse, failed, ROWS_SHOWN) if is_test else []
+        rows = _found_rows(warehouse, failed, ROWS_SHOWN) if is_test else []
         raise explain_failed_node(outcome.results, rows)
     if outcome.exit_code != 0 and not outcome.is_complete:
         raise explain_stopped_dbt(outcome.exit_code, outcome.error, outcome.tail)
@@ -198,6 +237,6 @@ def _completes(task: _Task, outcome: DbtOutcome, record: BuildRecord) -> dict[st
     rest = task.remainder
     if rest is None:
         return {}
-    has_landed = record.has_landed_since(rest.root_started_at)
-    is_made_up = rest.is_made_up_by(outcome.results, task.plan.project_version, has_landed=has_landed)
+    is_disturbed = record.is_disturbed(rest)
+    is_made_up = rest.is_made_up_by(outcome.results, task.plan.project_version, is_disturbed=is_disturbed)
     return {"completes": list(rest.chain)} if is_made_up else {}

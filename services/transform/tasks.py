@@ -10,7 +10,7 @@ from services.transform.settings import transform_settings
 from shared.jobs.context import HeldJob
 from shared.jobs.runner import run_job
 from shared.operations.database import operations_database
-from shared.settings import warehouse_settings
+from shared.settings import operations_settings, warehouse_settings
 from shared.warehouse import open_warehouse
 
 
@@ -20,5 +20,6 @@ def build_marts(self: Task, job_id: str) -> None:
 
 
 def _build(job: HeldJob) -> dict[str, Any]:
-    record = OperationsRecord(operations_database(), job.job_id, job.fence)
+    patience = operations_settings().lease_seconds
+    record = OperationsRecord(operations_database(), job.job_id, job.fence, patience_seconds=patience)
     return run_build(job, open_warehouse(warehouse_settings()), transform_settings(), record)

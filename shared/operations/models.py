@@ -156,5 +156,6 @@ class BuildNode(Base):
     failures: Mapped[int | None] = mapped_column(sa.BigInteger)
     message: Mapped[str | None] = mapped_column(sa.Text)  # one line, without values of the data
     rows_in: Mapped[str | None] = mapped_column(sa.String(600))  # the relation that holds a test's failing rows
+    tested: Mapped[list[str] | None] = mapped_column(sa.JSON)  # of a failed test: the models that it looks at
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]

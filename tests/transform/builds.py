@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ class ListRecord:
     def remainder_of(self, build_id: str) -> Remainder:
         return self.remainders[build_id]
 
-    def has_landed_since(self, moment: datetime) -> bool:
+    def is_disturbed(self, remainder: Remainder) -> bool:
         return False
 
     def begin(self, plan: BuildPlan) -> None:
@@ -54,7 +54,8 @@ class ListRecord:
         pass
 
     def complete(self, results: Sequence[NodeResult]) -> None:
-        self.results = list(results)
+        known = {result.unique_id: result for result in [*self.results, *results]}
+        self.results = list(known.values())
 
 
 class RecordingJob:

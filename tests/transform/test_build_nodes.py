@@ -87,7 +87,7 @@ def test_a_failed_build_is_shown_retried_and_made_up_for(
     assert retry.status_code == 202
     ended = mini.run(retry.json()["id"])
     assert ended.state == "succeeded" and ended.result is not None, ended.error
-    assert ended.result["nodes"] == {"passed": 2, "warned": 0, "failed": 0, "skipped": 0}  # the test and `second`
+    assert ended.result["nodes"] == {"passed": 3, "warned": 0, "failed": 0, "skipped": 0}  # `first`, its test, `second`
     assert mini.house.rows("select built_by from analytics.third") == before
     assert ended.result["completes"] == [failed.id]
     assert _distrust(mini) is None
@@ -169,10 +169,10 @@ def test_a_retry_makes_up_for_a_build_only_over_the_same_raw_and_project() -> No
     plan = BuildPlan("root", "settings", "project", full_refresh=False)
     rest = Remainder(("root",), plan, frozenset({"model.a", "test.b"}), ("a", "b"), datetime.now(UTC))
     ran = [NodeResult(name, "model", "passed", unique_id=name) for name in ("model.a", "test.b", "test.c")]
-    assert rest.is_made_up_by(ran, "project", has_landed=False)
-    assert not rest.is_made_up_by(ran[1:], "project", has_landed=False)
-    assert not rest.is_made_up_by(ran, "another project", has_landed=False)
-    assert not rest.is_made_up_by(ran, "project", has_landed=True)
+    assert rest.is_made_up_by(ran, "project", is_disturbed=False)
+    assert not rest.is_made_up_by(ran[1:], "project", is_disturbed=False)
+    assert not rest.is_made_up_by(ran, "another project", is_disturbed=False)
+    assert not rest.is_made_up_by(ran, "project", is_disturbed=True)
 
 
 def test_a_sync_since_the_root_has_landed(mini: MiniHouse) -> None:

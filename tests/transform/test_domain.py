@@ -9,7 +9,13 @@ import yaml
 from pydantic import ValidationError
 
 from services.transform.domain.build_errors import explain_failed_node, explain_stopped_dbt
-from services.transform.domain.run_results import NodeResult, count_by_status, parse_log_line, parse_run_results
+from services.transform.domain.run_results import (
+    NodeResult,
+    count_by_status,
+    parse_log_line,
+    parse_run_results,
+    to_one_line,
+)
 from services.transform.domain.scoring_weights import ScoringWeights
 from tests.transform.builds import REPOSITORY
 
@@ -99,9 +105,34 @@ def test_failed_models_name_their_mend(message: str, code: str, names: str) -> N
     assert error.is_transient == (code == "warehouse-busy")
 
 
-def test_values_of_the_data_stay_out_of_errors() -> None:
-    error = explain_failed_node([_failed("Conversion Error: Could not convert string 'ann@x.org' to INT32")], [])
-    assert "ann@x.org" not in str(error.to_problem())
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Conversion Error: Could not convert string 'Ann O'Neill +49' to INT32\n\nLINE 1: select 'Ann O''Neill +49'",
+        'Conversion Error: Could not convert string "Ann O\'Neill +49" to DECIMAL(9,2)',
+        "Conversion Error: Could not convert string 'Ann \"the\" O'Neill' to INT32",
+        'Conversion Error: invalid date field format: "Ann +49", expected format is (YYYY-MM-DD)',
+        'Conversion Error: invalid timestamp field format: "Ann", expected format is (YYYY-MM-DD HH:MM:SS)',
+        'Conversion Error: time field value out of range: "Ann", expected format is (HH:MM:SS)',
+        'Invalid Input Error: Could not parse string "Ann" according to format specifier "%Y"\nAnn\n^\nError: Expected',
+        'Constraint Error: Duplicate key "name: Ann" violates unique constraint.',
+        'Constraint Error: PRIMARY KEY or UNIQUE constraint violation: duplicate key "Ann"',
+        'Invalid Input Error: Malformed JSON at byte 21 of input: unexpected end.  Input: "{"name": "Ann", +49"',
+        "100040 (22007): Date 'Ann' is not recognized",
+        "100035 (22007): Timestamp 'Ann' is not recognized",
+        'Failed to cast variant value "Ann" to FIXED',
+        "100090 (42P18): Duplicate row detected during DML action Row Values: [1, Ann]",
+        'Some Error: "Ann" of ann@x.org',
+    ],
+)
+def test_values_of_the_data_stay_out_of_errors(message: str) -> None:
+    problem = explain_failed_node([_failed(f"Runtime Error in model x (models/x.sql)\n  {message}")], []).to_problem()
+    assert not [part for part in ("Ann", "ann@", "Neill", "+49") if part in str(problem)], problem
+
+
+def test_names_of_columns_and_tables_stay_in_errors() -> None:
+    said = 'Binder Error: Referenced column "chanel" not found in FROM clause! Candidate bindings: "a", "channel"'
+    assert to_one_line(f"{said}\n\nLINE 1: select chanel") == said
 
 
 @pytest.mark.parametrize(

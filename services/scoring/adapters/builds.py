@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from shared.contracts import JobKind, JobState
 from shared.errors import TerminalError
 from shared.operations.database import OperationsDatabase
-from shared.operations.models import Job
+from shared.operations.models import BuildRun, Job
 
 # Raised before dbt runs a node. `dbt-compile-failed` and `warehouse-busy` are not here: both also come half-way.
 _CHANGED_NOTHING = (
@@ -100,15 +100,18 @@ def _last_broken(proof: _Proof | None, mended: Mapping[str, Job]) -> sa.Select[t
     by either end.
 
     One that was taken up several times may have changed the marts in an attempt before the one that its error tells of;
-    each claim raises the fence.
+    each claim raises the fence. A retry that ended before dbt had its turn changed nothing; of other builds
+    that can't be told, since those of earlier versions left no BuildRun.
     """
     code = sa.func.coalesce(Job.error["code"].as_string(), "")
+    has_begun = sa.exists().where(BuildRun.job_id == Job.id)
     query = sa.select(Job).where(
         Job.kind == JobKind.BUILD,
         Job.state.in_([JobState.FAILED, JobState.CANCELLED]),
         Job.started_at.is_not(None),
         sa.or_(code.not_in(_CHANGED_NOTHING), Job.fence > 1),
         Job.id.not_in(mended),
+        sa.or_(Job.request["retry_of"].as_string().is_(None), has_begun),
     )
     if proof is not None:
         query = query.where(sa.or_(Job.started_at > proof.started_at, Job.finished_at > proof.finished_at))

@@ -4,17 +4,17 @@ Written in batches while dbt runs, at most twice a second, and only while the wo
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from services.transform.adapters.remainders import has_landed_since, read_remainder
+from services.transform.adapters.remainders import is_disturbed, read_remainder
 from services.transform.domain.build_plan import BuildPlan, Remainder
 from services.transform.domain.run_results import NodeResult
+from shared.errors import TransientError
 from shared.jobs.fenced import fenced_write
 from shared.logging import get_logger
 from shared.operations.database import OperationsDatabase
@@ -23,17 +23,21 @@ from shared.operations.models import BuildNode, BuildRun
 log = get_logger(__name__)
 
 _PAUSE_SECONDS: Final = 0.5
+_DATABASE_ERRORS: Final = (sa.exc.DBAPIError, sa.exc.TimeoutError)
+
+T = TypeVar("T")
 
 
 class BuildRecord(Protocol):
-    """A build's memory. Every method that writes raises LeaseLost when the job is another worker's by now."""
+    """A build's memory. Every method that writes raises LeaseLost when the job is another worker's by now, and all but
+    `note` and `flush` raise TransientError (`operations-unavailable`) when the database stays away."""
 
     def remainder_of(self, build_id: str) -> Remainder:
         """What an earlier build left undone; raises as `read_remainder`."""
         ...
 
-    def has_landed_since(self, moment: datetime) -> bool:
-        """Whether RAW may have changed since."""
+    def is_disturbed(self, remainder: Remainder) -> bool:
+        """Whether RAW, or marts built from something else, may have come in between since the root began."""
         ...
 
     def begin(self, plan: BuildPlan) -> None:
@@ -49,17 +53,21 @@ class BuildRecord(Protocol):
         ...
 
     def complete(self, results: Sequence[NodeResult]) -> None:
-        """What run_results.json says of every node, over what the log said."""
+        """What run_results.json says of every node, over what the log said. Again for those of which more is known."""
         ...
 
 
 class OperationsRecord:
-    """`BuildRecord` of one attempt, over `build_runs` and `build_nodes`."""
+    """`BuildRecord` of one attempt, over `build_runs` and `build_nodes`.
 
-    def __init__(self, database: OperationsDatabase, job_id: str, fence: int) -> None:
+    `patience_seconds`: how long a database that is away is waited for, at best as long as the job's lease.
+    """
+
+    def __init__(self, database: OperationsDatabase, job_id: str, fence: int, *, patience_seconds: float = 20) -> None:
         self._database = database
         self._job_id = job_id
         self._fence = fence
+        self._patience_seconds = patience_seconds
         self._waiting: dict[str, NodeResult] = {}
         self._written: dict[str, tuple[NodeResult, int]] = {}  # and the revision in which a follower saw it
         self._positions: dict[str, int] = {}
@@ -67,12 +75,15 @@ class OperationsRecord:
         self._written_at = float("-inf")
 
     def remainder_of(self, build_id: str) -> Remainder:
-        return read_remainder(self._database, build_id)
+        return self._patiently(lambda: read_remainder(self._database, build_id))
 
-    def has_landed_since(self, moment: datetime) -> bool:
-        return has_landed_since(self._database, moment)
+    def is_disturbed(self, remainder: Remainder) -> bool:
+        return self._patiently(lambda: is_disturbed(self._database, remainder, self._job_id))
 
     def begin(self, plan: BuildPlan) -> None:
+        self._patiently(lambda: self._begin(plan))
+
+    def _begin(self, plan: BuildPlan) -> None:
         with fenced_write(self._database, self._job_id, self._fence) as session:
             session.execute(sa.delete(BuildNode).where(BuildNode.job_id == self._job_id))
             now = self._database.now(session)
@@ -87,14 +98,32 @@ class OperationsRecord:
             return
         try:
             self._write()
-        except sa.exc.DBAPIError as error:  # dbt goes on, and the end writes every node again
+        except _DATABASE_ERRORS as error:  # dbt goes on, and the end writes every node again
             log.warning("nodes_not_written", reason=str(getattr(error, "orig", error)))
         self._written_at = time.monotonic()
 
     def complete(self, results: Sequence[NodeResult]) -> None:
         for result in results:
             self.note(result)
-        self._write()
+        self._patiently(self._write)
+
+    def _patiently(self, work: Callable[[], T]) -> T:
+        """A repeat of `work` must be harmless: its commit may have come through although the answer was lost."""
+        deadline = time.monotonic() + self._patience_seconds
+        while True:
+            try:
+                return work()
+            except _DATABASE_ERRORS as error:
+                reason = str(getattr(error, "orig", error))
+                log.warning("operations_database_away", reason=reason)
+                if time.monotonic() > deadline:
+                    raise TransientError(
+                        "The operations database does not answer, so what this build did can't be recorded. The build "
+                        "is tried again; if it stays, check GTM_OPERATIONS_URL.",
+                        code="operations-unavailable",
+                        title="The operations database is unavailable",
+                    ) from error
+                time.sleep(_PAUSE_SECONDS)
 
     def _write(self) -> None:
         saved: dict[str, tuple[NodeResult, int]] = {}
@@ -112,7 +141,8 @@ class OperationsRecord:
             self._revision = revision = self._revision + 1  # no news for a follower otherwise
         values = self._values(node, revision)
         is_it = (BuildNode.job_id == self._job_id, BuildNode.unique_id == node.unique_id)
-        if known is None or not _rows(session, sa.update(BuildNode).where(*is_it).values(**values)):
+        # Also one that was never written: its insert may have been committed although the answer was lost.
+        if not _rows(session, sa.update(BuildNode).where(*is_it).values(**values)):
             session.execute(sa.insert(BuildNode).values(job_id=self._job_id, unique_id=node.unique_id, **values))
         return node, revision
 
@@ -129,6 +159,7 @@ class OperationsRecord:
             "failures": node.failures,
             "message": node.line,
             "rows_in": node.rows_in,
+            "tested": list(node.tested) or None,
             "started_at": node.started_at,
             "ended_at": node.ended_at,
         }

@@ -1,6 +1,5 @@
 """dbt as a subprocess: started, followed line by line, stopped. Nothing is written into the project's folder."""
 
-import hashlib
 import json
 import os
 import selectors
@@ -17,7 +16,14 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 import services
-from services.transform.domain.run_results import LogEvent, NodeResult, parse_log_line, parse_run_results
+from services.transform.domain.run_results import (
+    LogEvent,
+    NodeResult,
+    has_failed_tests,
+    parse_log_line,
+    parse_run_results,
+    with_tested_models,
+)
 
 _TICK_SECONDS: Final = 0.5
 _RUNS_KEPT: Final = 10
@@ -104,15 +110,6 @@ def run_dbt_build(
     _read_results(build.run_dir, outcome)
     _keep_parsed_project(build)
     return outcome
-
-
-def project_version(project_dir: Path) -> str:
-    """Digest of the project's files."""
-    digest = hashlib.sha256()
-    for path in sorted(path for path in project_dir.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
-        content = path.read_bytes()
-        digest.update(f"{path.relative_to(project_dir)} {len(content)}\n".encode() + content)
-    return digest.hexdigest()
 
 
 def _command(build: DbtBuild) -> list[str]:
@@ -210,11 +207,24 @@ def _make_run_dir(build: DbtBuild) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
+def read_results_of_stopped(build: DbtBuild) -> list[NodeResult]:
+    """What a dbt that was stopped still wrote; nothing where it was killed before."""
+    outcome = DbtOutcome()
+    try:
+        _read_results(build.run_dir, outcome)
+    except (OSError, ValueError, KeyError):  # cut off in the middle
+        return []
+    return outcome.results
+
+
 def _read_results(run_dir: Path, outcome: DbtOutcome) -> None:
     path = run_dir / "target" / "run_results.json"
     if path.exists():
         document = json.loads(path.read_bytes())
         outcome.results = parse_run_results(document)
+        if has_failed_tests(outcome.results):
+            manifest = json.loads((run_dir / "target" / "manifest.json").read_bytes())
+            outcome.results = with_tested_models(outcome.results, manifest)
         outcome.invocation_id = document["metadata"]["invocation_id"]  # the log's last one may be the documentation's
 
 

@@ -1,6 +1,7 @@
 """What an earlier build left undone, and whether it can be made up for by running only that."""
 
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -13,7 +14,8 @@ from shared.operations.models import BuildNode, BuildRun, Job
 
 
 def read_remainder(database: OperationsDatabase, build_id: str) -> Remainder:
-    """What failed or was skipped in a build that ran to its end.
+    """What failed or was skipped in a build that ran to its end. With a test that failed come the models that it looks
+    at and all that is downstream of them: it would find the same rows again in the same tables.
 
     Raises:
         NotFound: `build-not-found`.
@@ -37,7 +39,7 @@ def read_remainder(database: OperationsDatabase, build_id: str) -> Remainder:
             chain=chain,
             plan=BuildPlan(chain[0], run.settings_version, run.project_version, run.full_refresh),
             unique_ids=frozenset(node.unique_id for node in left),
-            names=tuple(sorted({node.node for node in left})),
+            names=tuple(sorted({name for node in left for name in _to_run(node)})),
             root_started_at=root.started_at,
         )
 
@@ -65,6 +67,32 @@ def has_landed_since(database: OperationsDatabase, moment: datetime) -> bool:
         return session.execute(syncs.limit(1)).first() is not None
 
 
+def is_disturbed(database: OperationsDatabase, rest: Remainder, retry_id: str) -> bool:
+    """Whether since the root began a sync ran, or dbt for a build that isn't of its chain: with other settings or
+    another project, or in several attempts, of which only the last is recorded."""
+    if has_landed_since(database, rest.root_started_at):
+        return True
+    others = (
+        sa.select(Job.fence, BuildRun)
+        .join(BuildRun, BuildRun.job_id == Job.id)
+        .where(
+            Job.id.not_in([*rest.chain, retry_id]),
+            sa.or_(Job.finished_at.is_(None), Job.finished_at > rest.root_started_at),
+        )
+    )
+    built_from = (rest.plan.settings_version, rest.plan.project_version)
+    with database.read() as session:
+        return any(
+            fence > 1 or (run.settings_version, run.project_version) != built_from
+            for fence, run in session.execute(others)
+        )
+
+
+def _to_run(node: BuildNode) -> list[str]:
+    """What dbt is to select in order to make up for this node."""
+    return [node.node, *(f"{model}+" for model in node.tested or ())]
+
+
 def _require_ended(build: Job) -> None:
     if build.state == JobState.SUCCEEDED:
         raise _refusal(build, "succeeded, so nothing of it is left to run", way_out="Start a new build")
@@ -87,12 +115,19 @@ def _require_last(session: Session, build: Job, chain: tuple[str, ...]) -> None:
         Job.started_at > build.started_at,
         Job.id.not_in(chain),
         Job.state != JobState.RUNNING,
-        Job.request["select"].as_string().is_(None),
     )
     for other in session.scalars(later.order_by(Job.started_at)):
         retry_of = other.request.get("retry_of")
+        if not _is_whole(other.request):
+            continue
         if session.get(BuildRun, other.id) is not None and (retry_of is None or retry_of in chain):
             raise _refusal(build, f"is not the last one: build {other.id} came after it", way_out="Retry that one")
+
+
+def _is_whole(request: dict[str, Any]) -> bool:
+    """Also where `select` is blank, or names everything."""
+    selected = (request.get("select") or "").split()
+    return not selected or bool({"*", "fqn:*"} & set(selected))
 
 
 def _refusal(build: Job, reason: str, way_out: str = "Start a new build") -> TerminalError:

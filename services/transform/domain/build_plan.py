@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from services.transform.domain.run_results import NodeResult
@@ -24,7 +24,8 @@ class BuildPlan:
 
 @dataclass(frozen=True)
 class Remainder:
-    """What a build left undone. `chain`: the root, the retries of it in their order, and the build itself."""
+    """What a build left undone. `chain`: the root, the retries of it in their order, and the build itself; `names`:
+    what dbt selects in order to make up for it, more than `unique_ids` where a test failed."""
 
     chain: tuple[str, ...]
     plan: BuildPlan
@@ -44,14 +45,15 @@ class Remainder:
                 build_id=self.chain[-1],
             )
 
-    def is_made_up_by(self, results: Iterable[NodeResult], project_version: str, *, has_landed: bool) -> bool:
-        """Whether these results, all good, leave the marts as if the root had succeeded: the whole rest ran, and it ran
-        over the RAW and with the project that the part before it was built from."""
+    def is_made_up_by(self, results: Iterable[NodeResult], project_version: str, *, is_disturbed: bool) -> bool:
+        """Whether these results, all good, leave the marts as if the root had succeeded: the whole rest ran, with the
+        project that the part before it was built with, and nothing that it stands on was changed in between."""
         ran = {result.unique_id for result in results}
-        return self.unique_ids <= ran and self.plan.project_version == project_version and not has_landed
+        return self.unique_ids <= ran and self.plan.project_version == project_version and not is_disturbed
 
 
-def settings_version(variables: Mapping[str, Any], today: date) -> str:
-    """Digest of dbt's vars and of the day that the windows of this build end on."""
-    content = {"as_of_date": today.isoformat(), **variables}
+def settings_version(variables: Mapping[str, Any], versions: Mapping[str, str]) -> str:
+    """Digest of all that the marts depend on besides RAW and the project: dbt's vars, the day that the windows of this
+    build end on among them, and the versions of dbt and of the public suffix list."""
+    content = {"variables": variables, "versions": versions}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
@@ -23,7 +23,20 @@ _STATUS: Final[dict[str, NodeStatus]] = {
     "skipped": "skipped",
 }
 _ONE_LINE: Final = 400
-_QUOTED_VALUE: Final = re.compile(r"(string|value) '[^']*'", re.I)
+# Where a message repeats the data, or the SQL with its literals: nothing from there on is shown.
+_REPEATS: Final = re.compile(
+    r"\s*(\bLINE \d+:|\bInput: |\baccording to format specifier|\bRow Values: |\bError parsing JSON: ).*", re.S
+)
+# What is said of values: by DuckDB, and by Snowflake with an SQLSTATE of class 22. A value may hold quotes itself: all
+# from the first quote to the last is masked.
+_OF_A_VALUE: Final = re.compile(
+    r"(Conversion|Invalid Input|Constraint|Out of Range) Error|\(22\w{3}\)|is not recognized|(string|value) ['\"]", re.I
+)
+_FIRST_TO_LAST_QUOTE: Final = re.compile(r"['\"].*['\"]", re.S)
+# Of other messages, names stay: `Referenced column "chanel" not found. Candidate bindings: "channel"`.
+_NAMES: Final = r"(?:columns?|named|tables?|bindings:|near|mean) \"[^\"]*\"(?:, \"[^\"]*\")*"
+_NAMES_OR_QUOTED: Final = re.compile(rf"({_NAMES})|\"[^\"]*\"", re.I)
+_EMAIL: Final = re.compile(r"[^\s'\"<>()]+@[^\s'\"<>()]+")
 
 
 @dataclass(frozen=True)
@@ -31,7 +44,7 @@ class NodeResult:
     """What one node (a model, a test) did.
 
     `failures` is the number of rows that a test found, `seconds` the node's run time, `rows_in` the relation that keeps
-    the rows that a test found, as `schema.name`.
+    the rows that a test found, as `schema.name`, `tested` the names of the models that a failed test looks at.
     """
 
     node: str
@@ -43,6 +56,7 @@ class NodeResult:
     message: str | None = None
     unique_id: str = ""
     rows_in: str | None = None
+    tested: tuple[str, ...] = ()
     started_at: datetime | None = None
     ended_at: datetime | None = None
     compiled_sql: str | None = field(default=None, repr=False)
@@ -75,7 +89,12 @@ class LogEvent:
 
 def to_one_line(message: str) -> str:
     """The start of dbt's message: without values of the data, which may be personal, and without macro traces."""
-    text = _QUOTED_VALUE.sub(r"\1 '…'", " ".join(message.split("\n  >")[0].split()))
+    text = " ".join(_REPEATS.sub("", message.split("\n  >")[0]).split())
+    if _OF_A_VALUE.search(text):
+        text = _FIRST_TO_LAST_QUOTE.sub("'…'", text)
+    else:
+        text = _NAMES_OR_QUOTED.sub(lambda found: found[1] or '"…"', text)
+    text = _EMAIL.sub("…", text)
     return text[:_ONE_LINE] + "…" if len(text) > _ONE_LINE else text
 
 
@@ -97,6 +116,30 @@ def parse_log_line(line: str) -> LogEvent | None:
 def parse_run_results(document: Mapping[str, Any]) -> list[NodeResult]:
     """The nodes of `run_results.json` (schema v6), in the order in which they ended."""
     return [_parse_result(result) for result in document["results"]]
+
+
+def with_tested_models(results: Iterable[NodeResult], manifest: Mapping[str, Any]) -> list[NodeResult]:
+    """The results, with the models that each failed test looks at, out of `manifest.json`."""
+    return [
+        replace(result, tested=_tested(manifest, result.unique_id)) if _is_failed_test(result) else result
+        for result in results
+    ]
+
+
+def has_failed_tests(results: Iterable[NodeResult]) -> bool:
+    return any(map(_is_failed_test, results))
+
+
+def _is_failed_test(result: NodeResult) -> bool:
+    return result.kind == "test" and result.status == "failed"
+
+
+def _tested(manifest: Mapping[str, Any], unique_id: str) -> tuple[str, ...]:
+    """What is built and looked at; a source is not built."""
+    node = manifest["nodes"].get(unique_id) or {}
+    looked_at = (node.get("depends_on") or {}).get("nodes") or []
+    parents = map(_kind_and_name, looked_at)
+    return tuple(sorted({name for kind, name in parents if kind in ("model", "snapshot", "seed")}))
 
 
 def count_by_status(results: Iterable[NodeResult]) -> dict[NodeStatus, int]:
@@ -133,16 +176,18 @@ def _parse_result(result: Mapping[str, Any]) -> NodeResult:
     rows = (result.get("adapter_response") or {}).get("rows_affected")
     moments = [timing for timing in result.get("timing") or [] if timing.get("started_at")]
     failures = result.get("failures")
+    status = _STATUS[result["status"]]
+    has_rows = kind == "test" and failures and status in ("failed", "warned")
     return NodeResult(
         node=name,
         kind=kind,
-        status=_STATUS[result["status"]],
+        status=status,
         seconds=float(result["execution_time"] or 0),
         rows_affected=rows if isinstance(rows, int) and rows >= 0 else None,
         failures=failures,
         message=result.get("message"),
         unique_id=result["unique_id"],
-        rows_in=_relation(result.get("relation_name")) if kind == "test" and failures else None,
+        rows_in=_relation(result.get("relation_name")) if has_rows else None,
         started_at=_parse_moment(moments[0]["started_at"]) if moments else None,
         ended_at=_parse_moment(moments[-1].get("completed_at")) if moments else None,
         compiled_sql=result.get("compiled_code"),

@@ -47,3 +47,8 @@ def upgrade() -> None:
     with op.batch_alter_table("build_nodes", schema=None) as batch_op:
         batch_op.create_index("ix_build_nodes_changes", ["job_id", "fence", "revision"], unique=False)
         batch_op.create_index("ix_build_nodes_unique_id", ["unique_id", "started_at"], unique=False)
+
+
+def downgrade() -> None:
+    op.drop_table("build_nodes")
+    op.drop_table("build_runs")
