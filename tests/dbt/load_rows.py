@@ -47,7 +47,7 @@ ROLLS: dict[str, dict[str, Roll]] = {
         "hs_is_closed": YES_OR_NO,
         "hs_is_closed_won": YES_OR_NO,
         "company_id": _companies,
-        "closedate": moment(60),
+        "closedate": moment(12),
         "createdate": moment(200, strict=True),
         "dealtype": one_of("newbusiness", "existingbusiness", None),
         "salesforce_opportunity_id": lambda random: random.choice((None, None, None, _opportunities(random))),
@@ -92,7 +92,7 @@ ROLLS: dict[str, dict[str, Roll]] = {
     "salesforce_accounts": {
         "name": COMPANY,
         "website": DOMAIN,
-        "hubspot_company_id": lambda random: random.choice((None, None, _companies(random))),
+        "hubspot_company_id": lambda random: random.choice((None, _companies(random), _companies(random))),
         "industry": one_of("Construction", "Retail", None),
         "annual_revenue": amount,
         "created_date": moment(400),
@@ -117,7 +117,8 @@ ROLLS: dict[str, dict[str, Roll]] = {
         "type": one_of("New Business", "Renewal", "Upsell", None),
         "is_closed": one_of("true", "true", "false", None),
         "is_won": one_of("true", "true", "true", "false", None),
-        "close_date": lambda random: (moment(60)(random) or "2026-01-05")[:10],
+        # Late, so that most touches come before a close.
+        "close_date": lambda random: (moment(12)(random) or "2026-01-05")[:10],
         "created_date": moment(200, strict=True),
         "campaign_id": salesforce_reference("salesforce_campaigns"),
     },
