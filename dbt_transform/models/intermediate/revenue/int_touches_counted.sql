@@ -4,6 +4,8 @@ with closed as (
         account_id,
         is_won,
         closed_at,
+        -- Closes are told to the second, touches more exactly: the second of the close counts to its end.
+        {{ dbt.dateadd("second", 1, "closed_at") }} as counted_until,
         {{ dbt.dateadd("day", -var("attribution_window_days", 90), "closed_at") }} as counted_from
     from {{ ref("int_opportunities_unioned") }}
     where is_closed and closed_at is not null and account_id is not null
@@ -29,5 +31,7 @@ from closed
 inner join {{ ref("int_touchpoints") }} as touchpoints
     on
         closed.account_id = touchpoints.account_id
-        and closed.closed_at >= touchpoints.touched_at
+        and closed.counted_until > touchpoints.touched_at
         and closed.counted_from <= touchpoints.touched_at
+        -- A page of the same site goes on with a visit: what brought the visit has been counted.
+        and touchpoints.channel <> 'internal'

@@ -24,3 +24,5 @@ select
     dbt_run_id,
     dbt_updated_at
 from {{ ref("snap_opportunities") }}
+-- Versions of builds that knew no is_live are of living opportunities.
+where coalesce(is_live, true)
