@@ -59,3 +59,28 @@
         else 'other'
     end
 {%- endmacro %}
+
+
+{# The letters of a stage's name: `7. Closed - Won` -> `closedwon`. #}
+{% macro stage_letters(column) -%}
+    {{ replace_pattern("lower(" ~ column ~ ")", "[^a-z]+", "") }}
+{%- endmacro %}
+
+
+{# Stages that end an opportunity, by their names; null without a name. "Won't buy" (`wontbuy`) is not won. #}
+{% macro is_won_stage(column) -%}
+    ({{ stage_letters(column) }} in ('won', 'dealwon', 'opportunitywon') or {{ stage_letters(column) }} like 'closedwon%')
+{%- endmacro %}
+
+
+{% macro is_lost_stage(column) -%}
+    (
+        {{ stage_letters(column) }} like 'lost%' or {{ stage_letters(column) }} like 'closedlost%'
+        or {{ stage_letters(column) }} in ('closednotwon', 'deallost', 'opportunitylost')
+    )
+{%- endmacro %}
+
+
+{% macro is_closed_stage(column) -%}
+    ({{ stage_letters(column) }} like 'closed%' or {{ is_won_stage(column) }} or {{ is_lost_stage(column) }})
+{%- endmacro %}

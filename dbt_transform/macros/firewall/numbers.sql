@@ -34,22 +34,30 @@
 
 {#
     One repair: the ISO code of an amount's currency: that of its own column, else the code or sign within the amount's
-    text, else US dollars. A code that we can't read stays as it is: it has no rate, and the row is quarantined.
+    text, else US dollars. A code that we can't read stays as it is, and so do the letters before a dollar sign that isn't
+    known (`T$`): they have no rate, and the row is quarantined.
 #}
 {% macro currency_of(amount_column, code_column=none) -%}
     {%- set text = "upper(" ~ amount_column ~ ")" -%}
     {%- set ahead = matched_group(text, "[-+(]? *([A-Z]{3})[^A-Z].*", 1) -%}
     {%- set behind = matched_group(text, ".*[^A-Z]([A-Z]{3})[)]?", 1) -%}
+    {%- set dollars = matched_group(text, "[-+(]? *([A-Z]{1,2}[$]).*", 1) -%}
     case
         {%- if code_column %}
         when {{ code_column }} is not null then upper({{ code_column }})
         {%- endif %}
         when {{ matches(amount_column, "[-+]?[0-9.]+") }} then 'USD'
         when {{ ahead }} is not null or {{ behind }} is not null then concat(coalesce({{ ahead }}, ''), coalesce({{ behind }}, ''))
-        {%- for sign, code in [
-            ("CA$", "CAD"), ("C$", "CAD"), ("AU$", "AUD"), ("A$", "AUD"), ("NZ$", "NZD"), ("HK$", "HKD"), ("R$", "BRL"),
-            ("€", "EUR"), ("£", "GBP"), ("¥", "JPY"), ("₹", "INR"),
-        ] %}
+        when {{ dollars }} is not null then case {{ dollars }}
+            {%- for sign, code in [
+                ("US$", "USD"), ("CA$", "CAD"), ("C$", "CAD"), ("AU$", "AUD"), ("A$", "AUD"), ("NZ$", "NZD"), ("HK$", "HKD"),
+                ("SG$", "SGD"), ("S$", "SGD"), ("NT$", "TWD"), ("MX$", "MXN"), ("BR$", "BRL"), ("R$", "BRL"),
+            ] %}
+            when '{{ sign }}' then '{{ code }}'
+            {%- endfor %}
+            else {{ dollars }}
+        end
+        {%- for sign, code in [("€", "EUR"), ("£", "GBP"), ("¥", "JPY"), ("₹", "INR")] %}
         when {{ text }} like '%{{ sign }}%' then '{{ code }}'
         {%- endfor %}
         when {{ amount_column }} is not null then 'USD'

@@ -45,8 +45,9 @@ places as (
     {%- endfor %}
 ),
 
+-- Two amounts of a row without a rate name the same currency column: one thing to mend.
 failed as (
-    select
+    select distinct
         failed_rows.*,
         split_part(split_part(failed_rows.failed_checks, ';', places.place), ':', 1) as column_name,
         split_part(split_part(failed_rows.failed_checks, ';', places.place), ':', 2) as reason_code

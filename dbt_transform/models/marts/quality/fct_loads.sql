@@ -1,6 +1,11 @@
 {{ config(materialized="table") }}
 
-{#- A load that changed nothing has no row in RAW; a row of RAW always has its load in raw.loads. -#}
+{#-
+    The quarantined share is of all that the load brought, since later loads take over the rows that were mended or changed
+    and leave the bad ones behind: of those alone, a healthy load of last month would one day be all quarantine.
+
+    A load that changed nothing has no row in RAW; a row of RAW always has its load in raw.loads.
+-#}
 with raw_rows as (
     {%- for source_system, tables in fromjson(staged_tables()).items() %}
     {%- set last_source = loop.last %}
@@ -35,7 +40,10 @@ select
     cast(coalesce(raw_rows.quarantined_rows, 0) as bigint) as quarantined_rows,
     cast(
         case
-            when raw_rows.rows_now > 0 then cast(raw_rows.quarantined_rows as decimal(18, 6)) / raw_rows.rows_now
+            when raw_rows.rows_now > 0
+                then
+                    cast(raw_rows.quarantined_rows as decimal(18, 6))
+                    / greatest(raw_rows.rows_now, coalesce(loads.inserted, 0) + coalesce(loads.updated, 0))
             else 0
         end as decimal(9, 6)
     ) as quarantined_share,

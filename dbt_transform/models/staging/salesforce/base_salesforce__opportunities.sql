@@ -31,8 +31,14 @@ select
     type as opportunity_type,
     lead_source,
     probability_typed as probability_percent,
-    coalesce(is_closed_typed, is_won_typed, lower(stage_name) like 'closed%', false) as is_closed,
-    coalesce(is_won_typed, lower(stage_name) = 'closed won', false) as is_won,
+    -- "Not won" doesn't say that it is over: the stage does.
+    coalesce(
+        is_closed_typed,
+        case when is_won_typed then true end,
+        {{ is_closed_stage("stage_name") }},
+        false
+    ) as is_closed,
+    coalesce(is_won_typed, {{ is_won_stage("stage_name") }}, false) as is_won,
     owner_id_typed as owner_id,
     campaign_id_typed as campaign_id,
     close_date_typed as close_at,
