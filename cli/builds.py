@@ -79,7 +79,8 @@ def render_nodes(output: Output, build: str, nodes: Sequence[BuildNode], *, hidd
 
 
 def render_failed_rows(output: Output, rows: FailedRows) -> None:
-    output.say(f"{plain(rows.node)} found {thousands(rows.failures)}; they are in {plain(rows.rows_in)}.", "bold")
+    kept = "they" if rows.kept >= rows.failures else f"the first {thousands(rows.kept)}"
+    output.say(f"{plain(rows.node)} found {thousands(rows.failures)}; {kept} are in {plain(rows.rows_in)}.", "bold")
     if rows.items:
         table = output.new_table(*map(plain, rows.items[0]))
         for row in rows.items:

@@ -172,6 +172,7 @@ class FailedRows(_Answer):
 
     node: str
     failures: int
+    kept: int
     rows_in: str
     items: list[dict[str, Any]]
     next_offset: int | None = None

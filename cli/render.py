@@ -36,7 +36,10 @@ def render_failure(output: Output, job: Job) -> None:
             output.problem(part.error, subject=f"{part.kind} failed")
             if failed_nodes := (part.error.model_extra or {}).get("failed_nodes"):
                 render_ways_to_rows(output, part.id, failed_nodes)
-                output.note(f"  once it is mended: gtm build, or gtm build --retry {plain(part.id)} for the rest alone")
+                output.note("  once it is mended: gtm build")
+                if part.error.code != "dbt-test-failed":  # mended data, or SQL, asks for a whole build
+                    retry = f"gtm build --retry {plain(part.id)}"
+                    output.note(f"  or, with the same data and project: {retry}, for what is left of it")
         else:
             output.note(f"{part.kind} {part.id} failed without a reason.", "bold red")
 

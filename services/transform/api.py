@@ -128,7 +128,7 @@ async def follow_build(
         await asyncio.sleep(_POLL_SECONDS)
 
 
-@app.get("/docs/dbt", include_in_schema=False)
+@app.get("/docs/dbt", include_in_schema=False, dependencies=[Depends(require_caller)])
 def redirect_to_docs() -> RedirectResponse:
     return RedirectResponse("dbt/")
 
@@ -139,7 +139,8 @@ def redirect_to_docs() -> RedirectResponse:
     summary="The dbt project's documentation: models, columns, tests, lineage",
     tags=["docs"],
     response_class=FileResponse,
-    responses=problem_responses(404),
+    responses=problem_responses(401, 403, 404),
+    dependencies=[Depends(require_caller)],
 )
 def read_project_docs() -> FileResponse:
     path = transform_settings().dbt_docs_path

@@ -17,6 +17,7 @@ from services.transform.adapters.dbt import (
 )
 from services.transform.adapters.marts import (
     drop_leftovers,
+    has_loads_table,
     has_raw_tables,
     read_failing_rows,
     read_quarantine_counts,
@@ -190,12 +191,12 @@ def _parse_select(select: str | None) -> tuple[str, ...]:
 
 def _require_raw(warehouse: Warehouse) -> None:
     if not has_raw_tables(warehouse):
-        raise TerminalError(
-            "There is no RAW data yet. Start a sync first: POST /v1/syncs, or `gtm sync mock`.",
-            code="nothing-landed",
-            title="Nothing has been landed",
-            status=409,
-        )
+        detail = "There is no RAW data yet. Start a sync first: POST /v1/syncs, or `gtm sync mock`."
+    elif not has_loads_table(warehouse):
+        detail = "RAW was landed by an earlier version. Sync once after the upgrade, any source: POST /v1/syncs."
+    else:
+        return
+    raise TerminalError(detail, code="nothing-landed", title="Nothing has been landed", status=409)
 
 
 def _tell_guards(warehouse: Warehouse, record: BuildRecord, outcome: DbtOutcome) -> None:

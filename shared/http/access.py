@@ -40,7 +40,8 @@ def require_closed(settings: AppSettings) -> None:
 
 
 async def require_caller(request: Request) -> None:
-    """Dependency of every route but health and webhooks (those carry signatures)."""
+    """Dependency of every route but health, metrics, webhooks (those carry signatures), and the API's own description
+    (/docs, /openapi.json), which holds nothing of the data or the project."""
     settings = app_settings()
     if settings.api_token is None:
         if not _is_loopback(request):

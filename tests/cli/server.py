@@ -212,7 +212,7 @@ def _add_builds(app: FastAPI) -> None:
         if node != "warns_about_age":
             return problem(410, "failed-rows-gone", f"Build build-9 has run {node} again since.")
         row = {"source": "hubspot", "age_hours": 80, "email": "ann@x.org", "note": None}
-        found = {"node": node, "failures": 3, "rows_in": "analytics_failures.warns_about_age"}
+        found = {"node": node, "failures": 3_000, "kept": 1_000, "rows_in": "analytics_failures.warns_about_age"}
         return {**found, "items": [row], "next_offset": offset + limit if not offset else None}
 
 

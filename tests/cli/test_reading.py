@@ -246,7 +246,7 @@ def test_nodes_leave_out_tests_that_passed(gtm: Gtm) -> None:
 
 def test_failures_show_rows_and_how_to_see_more(gtm: Gtm) -> None:
     shown = gtm("failures", "build-1", "warns_about_age").stdout
-    assert "warns_about_age found 3; they are in analytics_failures.warns_about_age." in shown
+    assert "warns_about_age found 3,000; the first 1,000 are in analytics_failures.warns_about_age." in shown
     assert "ann@x.org" in shown and "More with --offset 20." in shown
     assert "--offset" not in gtm("failures", "build-1", "warns_about_age", "--offset", "20").stdout
     assert gtm("failures", "build-1", "warns_about_age", "--json").json()["items"][0]["age_hours"] == 80

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Gtm
-from tests.cli.server import RESULTS, Behaviour, Server
+from tests.cli.server import DBT_PROBLEM, RESULTS, Behaviour, Server
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,17 @@ def test_a_failed_build_says_where_its_rows_are_and_how_to_go_on(gtm: Gtm, behav
     stderr = gtm("build").stderr
 
     assert "rows: gtm failures build-1 non_negative_dim_accounts_won_arr_usd" in stderr
-    assert "all nodes: gtm nodes build-1" in stderr and "gtm build --retry build-1" in stderr
+    assert "all nodes: gtm nodes build-1" in stderr
+    assert "once it is mended: gtm build\n" in stderr and "--retry" not in stderr
+
+
+def test_a_retry_is_offered_where_neither_data_nor_project_need_mending(
+    gtm: Gtm, behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    behaviour.fails = "build"
+    monkeypatch.setitem(DBT_PROBLEM, "code", "dbt-model-failed")
+
+    assert "gtm build --retry build-1" in gtm("build").stderr
 
 
 def test_a_retry_takes_no_selection(gtm: Gtm, behaviour: Behaviour) -> None:

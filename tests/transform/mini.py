@@ -102,5 +102,6 @@ def _make_house(data_dir: Path, files: Mapping[str, str]) -> House:
     shutil.copy(REPOSITORY / "dbt_transform" / "profiles.yml", project_dir)
     house = House(data_dir, project_dir)
     with house.warehouse.core(write=True) as connection:
-        connection.exec_driver_sql("create table raw.hubspot_companies (id text)")
+        for name in ("hubspot_companies", "loads"):
+            connection.exec_driver_sql(f"create table raw.{name} (id text)")
     return house

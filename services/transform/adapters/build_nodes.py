@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
-from services.transform.adapters.marts import read_stored_rows
+from services.transform.adapters.marts import count_stored_rows, read_stored_rows
 from services.transform.adapters.remainders import find_build
 from services.transform.domain.run_results import NodeStatus
 from shared.contracts import TERMINAL_STATES
@@ -47,11 +47,15 @@ class BuildNodePage(BaseModel):
 
 
 class FailedRowsPage(BaseModel):
-    """Rows that a test found, whole: they may hold personal data. `next_offset` is null on the last page."""
+    """Rows that a test found, whole: they may hold personal data. `next_offset` is null on the last page.
+
+    Of `failures` rows only the first `kept` are stored (dbt's var `stored_failures_max`).
+    """
 
     node: str
     unique_id: str
     failures: int
+    kept: int
     rows_in: str
     items: list[dict[str, Any]]
     next_offset: int | None
@@ -86,12 +90,15 @@ def read_nodes(
 def read_changes(
     database: OperationsDatabase, build_id: str, seen: Seen, *, is_over: bool
 ) -> list[tuple[Seen, BuildNodeView]]:
-    """What has changed since, in its order. `is_over`: whether the build had ended before this look."""
+    """What has changed since, in its order. `is_over`: whether the build had ended before this look; what was cut short
+    by its end is news then, whenever it began."""
     is_news = sa.tuple_(BuildNode.fence, BuildNode.revision) > sa.tuple_(*map(sa.literal, seen))
+    if is_over:
+        is_news = sa.or_(is_news, BuildNode.status == "running")
     query = sa.select(BuildNode).where(BuildNode.job_id == build_id, is_news)
     with database.read() as session:
         nodes = session.scalars(query.order_by(BuildNode.fence, BuildNode.revision)).all()
-    return [((node.fence, node.revision), _to_view(node, is_over=is_over)) for node in nodes]
+    return [(max(seen, (node.fence, node.revision)), _to_view(node, is_over=is_over)) for node in nodes]
 
 
 def read_failed_rows(
@@ -108,8 +115,9 @@ def read_failed_rows(
         found = _find_test(session, build_id, node)
     assert found.rows_in is not None
     try:
+        kept = count_stored_rows(warehouse, found.rows_in)
         rows = read_stored_rows(warehouse, found.rows_in, limit=limit + 1, offset=offset)
-    except (TransientError, sa.exc.DBAPIError) as error:
+    except (TransientError, sa.exc.OperationalError) as error:
         raise TransientError(
             "The warehouse can't be read now: a build or a sync has it, or it does not answer. Ask again in a while.",
             code="warehouse-busy",
@@ -117,12 +125,13 @@ def read_failed_rows(
         ) from error
     with database.read() as session:  # after the rows were read: a build that begins now has not changed them
         later = _later_run(session, found)
-    if rows is None or later is not None:
+    if rows is None or not kept or later is not None or not _are_of(build_id, rows):
         raise _gone(found, later)
     return FailedRowsPage(
         node=found.node,
         unique_id=found.unique_id,
         failures=found.failures or 0,
+        kept=kept,
         rows_in=found.rows_in,
         items=rows[:limit],
         next_offset=offset + limit if len(rows) > limit else None,
@@ -159,6 +168,12 @@ def _later_run(session: Session, test: BuildNode) -> BuildNode | None:
         BuildNode.started_at > test.started_at,
     )
     return session.scalars(later.order_by(BuildNode.started_at.desc()).limit(1)).first()
+
+
+def _are_of(build_id: str, rows: list[dict[str, Any]]) -> bool:
+    """Rows say which build found them: one that was killed before it recorded the node, or a developer's dbt, may have
+    been here since."""
+    return all(row.get("found_in_job_id", build_id) == build_id for row in rows)
 
 
 def _gone(test: BuildNode, later: BuildNode | None) -> GtmError:

@@ -22,6 +22,11 @@ def has_raw_tables(warehouse: Warehouse) -> bool:
     return _has_table(warehouse, "raw", "hubspot_companies")
 
 
+def has_loads_table(warehouse: Warehouse) -> bool:
+    """Whether a sync of this version has landed: an earlier one's RAW lacks tables that the project reads."""
+    return _has_table(warehouse, "raw", "loads")
+
+
 def read_quarantine_counts(warehouse: Warehouse) -> dict[str, int]:
     """Distinct RAW rows in quarantine by RAW table; tables without any are left out."""
     if not _has_table(warehouse, "analytics", "quarantine_rows"):
@@ -43,7 +48,20 @@ def read_failing_rows(warehouse: Warehouse, test: NodeResult, limit: int) -> lis
         found = connection.exec_driver_sql(
             f"select * from ({test.compiled_sql}) as failing limit {limit}"  # nosec B608
         )
-        return [dict(row) for row in found.mappings()]
+        return _with_lower_names(found)
+
+
+def _with_lower_names(found: sa.CursorResult[Any]) -> list[dict[str, Any]]:
+    """As the project writes them; Snowflake answers in capitals."""
+    return [{name.lower(): value for name, value in row.items()} for row in found.mappings()]
+
+
+def count_stored_rows(warehouse: Warehouse, relation: str) -> int | None:
+    """Rows that a test has kept. None when they are gone."""
+    if not _RELATION.fullmatch(relation) or not _has_table(warehouse, *relation.lower().split(".")):
+        return None
+    with warehouse.core() as connection:
+        return int(connection.exec_driver_sql(f"select count(*) from {relation}").scalar_one())  # nosec B608
 
 
 def read_stored_rows(warehouse: Warehouse, relation: str, *, limit: int, offset: int) -> list[dict[str, Any]] | None:
@@ -56,7 +74,7 @@ def read_stored_rows(warehouse: Warehouse, relation: str, *, limit: int, offset:
         rows = connection.exec_driver_sql(
             f"select * from {relation} order by {order} limit {int(limit)} offset {int(offset)}"  # nosec B608
         )
-        return [dict(row) for row in rows.mappings()]
+        return _with_lower_names(rows)
 
 
 def drop_leftovers(warehouse: Warehouse) -> list[str]:

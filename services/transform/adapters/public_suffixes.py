@@ -38,13 +38,26 @@ def ensure_public_suffixes(warehouse: Warehouse) -> int:
         Rules written; 0 when the stored list was the package's.
 
     Raises:
-        TerminalError: `public-suffixes-too-deep`, when a new list has rules of more labels than the SQL joins.
+        TerminalError: `public-suffixes-too-deep`, when a new list has rules of more labels than the SQL joins;
+            `warehouse-object-missing`, with the grants, when the role may not write it.
     """
     list_version = version("publicsuffixlist")
-    with warehouse.core() as connection:
-        if _stored_version(connection) == list_version:
-            return 0
-    rows = list(read_rules(list_version))
+    try:
+        with warehouse.core() as connection:
+            if _stored_version(connection) == list_version:
+                return 0
+        return _write(warehouse, list(read_rules(list_version)), list_version)
+    except sa.exc.ProgrammingError as error:
+        raise TerminalError(
+            f"raw.public_suffixes, which the build keeps itself, can't be written: {str(error.orig).splitlines()[0]} "
+            "SNOWFLAKE_ROLE needs `grant usage, create table on schema raw to role <role>;` and, where another role "
+            "made the table, `grant select, insert, update, delete on table raw.public_suffixes to role <role>;`.",
+            code="warehouse-object-missing",
+            title="An object does not exist or is not authorized",
+        ) from error
+
+
+def _write(warehouse: Warehouse, rows: list[dict[str, Any]], list_version: str) -> int:
     with warehouse.core(write=True) as connection:
         _metadata.create_all(connection, checkfirst=True)
         for staged in stage_rows(
