@@ -59,16 +59,33 @@
 {%- endmacro %}
 
 
-{#
-    Marketing channel of a visit. Tagged links first, then the referring site, else the visitor came directly.
+{% macro without_www(host) -%}
+    case when {{ host }} like 'www.%' then substr({{ host }}, 5) else {{ host }} end
+{%- endmacro %}
 
-    `source`, `medium` and `host`: columns in lower case, empty for none.
+
+{#
+    Marketing channel of a visit. Tagged links first, then the referring site, else the visitor came directly. A page that
+    the same site led to is `internal`: the visit goes on, and nothing brought it. The same site: one of the hosts is the
+    other or a part of it (`blog.fleet.example` of `www.fleet.example`).
+
+    `source`, `medium`, `host` (the referrer's) and `page_host`: columns in lower case, empty for none.
 #}
-{% macro to_channel(source, medium, host) -%}
+{% macro to_channel(source, medium, host, page_host) -%}
+    {%- set came_from = without_www(host) -%}
+    {%- set came_to = without_www(page_host) -%}
     {%- set search = "(google|bing|duckduckgo|yahoo|baidu|ecosia|yandex)" -%}
     {%- set social = "(linkedin|facebook|instagram|twitter|youtube|tiktok|reddit|lnkd|meta|x)" -%}
     case
         when {{ medium }} = '' and {{ source }} = '' and {{ host }} = '' then 'direct'
+        when
+            {{ medium }} = '' and {{ source }} = '' and {{ page_host }} <> ''
+            and (
+                {{ came_from }} = {{ came_to }}
+                or right({{ came_from }}, length({{ came_to }}) + 1) = '.' || {{ came_to }}
+                or right({{ came_to }}, length({{ came_from }}) + 1) = '.' || {{ came_from }}
+            )
+            then 'internal'
         when {{ medium }} in ('email', 'e-mail', 'newsletter') or {{ source }} in ('email', 'newsletter') then 'email'
         when {{ medium }} in ('display', 'banner', 'cpm', 'retargeting', 'programmatic') then 'display'
         when {{ medium }} in ('paid_social', 'paid-social', 'paidsocial', 'social_paid') then 'paid_social'

@@ -9,6 +9,8 @@ touched_accounts as (
         account_id,
         count(*) as touches
     from {{ ref("int_touchpoints") }}
+    -- A page of the same site goes on with a visit that has been counted.
+    where channel <> 'internal'
     group by cast(date_trunc('month', touched_at) as date), channel, account_id
 ),
 

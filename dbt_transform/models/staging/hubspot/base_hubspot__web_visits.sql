@@ -3,7 +3,7 @@
     "contact_id": "hubspot_id",
     "visitor_id": "text",
     "occurred_at": "timestamp",
-    "page_url": "text",
+    "page_url": "url",
     "page_title": "name",
     "referrer": "url",
     "utm_source": "word",
@@ -22,7 +22,7 @@
     page_url,
     page_title_typed as page_title,
     referrer as referrer_url,
-    {{ to_channel("utm_source_typed", "utm_medium_typed", "referrer_host") }} as channel,
+    {{ to_channel("utm_source_typed", "utm_medium_typed", "referrer_host", "page_url_host") }} as channel,
     utm_campaign as campaign,
     {{ is_high_intent("page_url") }} as is_high_intent
 {%- endset -%}
