@@ -15,7 +15,7 @@ from tests.dbt.load_values import (
     salesforce_reference,
 )
 
-_companies, _contacts, _deals = hubspot_reference(1, 8), hubspot_reference(101, 14), hubspot_reference(201, 9)
+_companies, _contacts, _deals = hubspot_reference(1, 5), hubspot_reference(101, 14), hubspot_reference(201, 9)
 _accounts, _people = salesforce_reference("salesforce_accounts"), salesforce_reference("salesforce_contacts")
 _opportunities, _leads = salesforce_reference("salesforce_opportunities"), salesforce_reference("salesforce_leads")
 _stage_ids = one_of("301", "302", "303", "304", "closedwon", "closedlost")

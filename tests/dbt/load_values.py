@@ -93,7 +93,7 @@ BOOLEAN = one_of("true", "true", "false", None)
 
 # table -> (first number, how many at the beginning)
 RECORDS = {
-    "hubspot_companies": (1, 8),
+    "hubspot_companies": (1, 5),
     "hubspot_contacts": (101, 14),
     "hubspot_deals": (201, 9),
     "hubspot_pipeline_stages": (301, 4),
@@ -104,7 +104,7 @@ RECORDS = {
     "hubspot_form_submissions": (401, 8),
     "hubspot_email_events": (501, 12),
     "hubspot_email_campaigns": (601, 2),
-    "salesforce_accounts": (1, 7),
+    "salesforce_accounts": (1, 4),
     "salesforce_contacts": (1, 8),
     "salesforce_leads": (1, 6),
     "salesforce_opportunities": (1, 24),
