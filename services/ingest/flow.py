@@ -1,9 +1,10 @@
 """One sync: open the source, read it to disk, land it in RAW in one transaction."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from services.ingest.adapters.loads import record_load
+from services.ingest.adapters.loads import record_load, record_missing
 from services.ingest.adapters.raw import LandedCounts, Load, merge_table, stage_table
 from services.ingest.adapters.raw_tables import create_raw_tables
 from services.ingest.adapters.row_hashes import rehash_older_rows
@@ -25,8 +26,9 @@ def sync_source(
 
     Returns:
         The job's result: `source, load_id, tables` (counts per RAW table), the totals `seen, inserted, updated,
-        unchanged, duplicates, rejected, changed`, `unmapped_files`, and `first_rejects`: `{table, file, line, reason}`
-        of at most 5, in reading order. Their text stays in `raw.rejects`: it may hold personal data.
+        unchanged, duplicates, rejected, changed`, `missing_tables` (came with the last load and have no file now, which
+        counts as 0 rows), `unmapped_files`, and `first_rejects`: `{table, file, line, reason}` of at most 5, in reading
+        order. Their text stays in `raw.rejects`: it may hold personal data.
 
     Raises:
         TransientError, TerminalError: from the source or the warehouse; nothing was landed.
@@ -39,12 +41,15 @@ def sync_source(
         states.put(source.name, source.state)
     with open_spool(settings.spool_dir) as spool:
         first_rejects = read_source(job, source, settings, spool)
-        landed = land_spool(job, warehouse, spool, request, is_complete=source.is_complete)
+        landed = land_spool(
+            job, warehouse, spool, request, is_complete=source.is_complete, missing_tables=source.missing_tables
+        )
     return {
         "source": source.name,
         "load_id": job.job_id,
         "tables": {table: counts.to_dict() for table, counts in landed.items()},
         **_totals(landed),
+        "missing_tables": [table for table in source.missing_tables if table in landed],
         "unmapped_files": list(source.unmapped_files),
         "first_rejects": first_rejects,
     }
@@ -65,9 +70,19 @@ def read_source(job: JobContext, source: Source, settings: IngestSettings, spool
 
 
 def land_spool(
-    job: JobContext, warehouse: Warehouse, spool: Spool, request: SyncRequest, *, is_complete: bool
+    job: JobContext,
+    warehouse: Warehouse,
+    spool: Spool,
+    request: SyncRequest,
+    *,
+    is_complete: bool,
+    missing_tables: Sequence[str] = (),
 ) -> dict[str, LandedCounts]:
-    """Merge all tables in one transaction, which is committed only while this worker still holds the job."""
+    """Merge all tables in one transaction, which is committed only while this worker still holds the job.
+
+    Returns:
+        Counts per table; 0 throughout for those of the missing tables that should have come.
+    """
     load = Load(
         load_id=job.job_id,
         loaded_at=datetime.now(UTC).replace(tzinfo=None),
@@ -85,6 +100,7 @@ def land_spool(
             job.report("merge", done, len(staged), "tables")
             landed[one.table] = merge_table(connection, one)
         record_load(connection, load, landed)
+        landed |= record_missing(connection, load, spool.tables, missing_tables)
         job.check()
     return landed
 

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +11,7 @@ import fakesnow
 import pytest
 import sqlalchemy as sa
 
-from services.ingest.adapters.loads import record_load
+from services.ingest.adapters.loads import record_load, record_missing
 from services.ingest.adapters.raw import LandedCounts, Load
 from services.ingest.adapters.raw_tables import RAW_TABLES, create_raw_tables, loads
 from services.ingest.adapters.row_hashes import rehash_older_rows
@@ -69,6 +70,22 @@ def test_a_load_is_recorded_once(snowflake: Warehouse) -> None:
         recorded = "select load_id, source_table, is_complete, seen, inserted, unchanged from raw.loads"
         rows = [tuple(row) for row in connection.execute(sa.text(recorded))]
     assert rows == [("job-1", "hubspot_deals", True, 3, 1, 2)]
+
+
+def test_a_missing_file_is_a_load_of_no_rows(snowflake: Warehouse) -> None:
+    one = LandedCounts(1, 1, 0, 0, 0, 0)
+    later = replace(LOAD, load_id="job-2", loaded_at=datetime(2026, 3, 2))
+    with snowflake.core(write=True) as connection:
+        loads.create(connection)
+        record_load(connection, LOAD, {"hubspot_deals": one, "hubspot_contacts": one})
+        record_load(connection, later, {"hubspot_deals": one})
+        missing = record_missing(connection, later, ["hubspot_deals"], ["hubspot_contacts", "hubspot_companies"])
+        recorded = "select source_table, seen from raw.loads where load_id = 'job-2' order by 1"
+        assert [tuple(row) for row in connection.execute(sa.text(recorded))] == [
+            ("hubspot_contacts", 0),
+            ("hubspot_deals", 1),
+        ]
+    assert list(missing) == ["hubspot_contacts"]
 
 
 def test_rows_of_an_older_release_get_the_hash_that_duckdb_gives(snowflake: Warehouse) -> None:

@@ -15,6 +15,7 @@ class MockSource:
 
     name = "mock"
     is_complete = True
+    missing_tables: tuple[str, ...] = ()  # an empty table comes as an empty batch
     unmapped_files: tuple[str, ...] = ()
 
     def __init__(self, options: MockOptions, state: dict[str, Any] | None) -> None:

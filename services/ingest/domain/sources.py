@@ -40,6 +40,9 @@ class Source(Protocol):
     """What the next sync must know; stored before landing, so that a retry reads the same. None: nothing."""
     is_complete: bool
     """This reading gives all that the source has, so that fewer rows than last time mean that some are gone."""
+    missing_tables: tuple[str, ...]
+    """Tables that it could give and of which it has nothing to read, such as a mapped table without a file. Those that
+    came with the same load last time have shrunk to nothing."""
     unmapped_files: tuple[str, ...]
     """Files beside the ones read that nothing takes: reported, so that they are not lost silently."""
 

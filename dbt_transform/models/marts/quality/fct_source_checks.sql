@@ -60,6 +60,8 @@ quarantine as (
 complete as (
     select
         loads.*,
+        {#- A row that can't be split into columns is no row of the table. -#}
+        seen - rejected as read_rows,
         max(baseline) over (partition by source_table) as newest_baseline,
         row_number() over (partition by source_table order by loaded_at desc, load_id desc) as complete_loads_ago
     from loads
@@ -69,7 +71,7 @@ complete as (
 greatest_volumes as (
     select
         source_table,
-        max(seen) as seen
+        max(read_rows) as read_rows
     from complete
     where baseline = newest_baseline
     group by source_table
@@ -83,14 +85,23 @@ volume as (
         complete.load_id,
         complete.loaded_at,
         case
-            when greatest_volumes.seen > 0 then cast(complete.seen as decimal(18, 6)) / greatest_volumes.seen
+            when greatest_volumes.read_rows > 0
+                then cast(complete.read_rows as decimal(18, 6)) / greatest_volumes.read_rows
             else 1
         end as measured,
-        case when complete.seen < {{ min_share }} * greatest_volumes.seen then 'fail' else 'pass' end as outcome,
-        complete.source || ': load ' || complete.load_id || ' read ' || cast(complete.seen as varchar) || ' rows of '
-        || complete.source_table || ', an earlier one ' || cast(greatest_volumes.seen as varchar)
-        || '. Less than {{ min_share }} of it looks like a broken export. Repair the source and sync again; if the'
-        || ' smaller number is right, sync once with accept_volume.' as message
+        case
+            when complete.read_rows < {{ min_share }} * greatest_volumes.read_rows then 'fail' else 'pass'
+        end as outcome,
+        complete.source || ': load ' || complete.load_id || ' read ' || cast(complete.read_rows as varchar)
+        || ' rows of ' || complete.source_table
+        || case
+            when complete.rejected > 0
+                then ' and rejected ' || cast(complete.rejected as varchar) || ' (raw.rejects says why)'
+            else ''
+        end
+        || ', an earlier one ' || cast(greatest_volumes.read_rows as varchar)
+        || '. Less than {{ min_share }} of it looks like a broken export or a missing file. Repair the source and sync'
+        || ' again; if the smaller number is right, sync once with accept_volume.' as message
     from complete
     inner join greatest_volumes on complete.source_table = greatest_volumes.source_table
     where complete.complete_loads_ago = 1

@@ -38,6 +38,8 @@ class FilesSource:
             for file in files
             if file.suffix.lower() in SUFFIXES and file.stem in table_mapping.files
         ]
+        read = {table for table, _, _ in self._reads}
+        self.missing_tables = tuple(table for table in mapping.tables if table not in read)
         taken = {file for _, _, file in self._reads}
         self.unmapped_files = tuple(file.name for file in files if file not in taken)
         if not taken:
