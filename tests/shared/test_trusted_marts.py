@@ -13,7 +13,7 @@ from shared.errors import GtmError, InvalidRequest, TerminalError, TransientErro
 from shared.jobs.leases import Leases
 from shared.jobs.store import JobStore
 from shared.operations.database import OperationsDatabase
-from shared.operations.models import Job
+from shared.operations.models import BuildRun, Job
 from shared.settings import OperationsSettings
 
 Build = Callable[..., str]
@@ -153,3 +153,18 @@ def test_a_build_beside_the_proof_casts_doubt(operations: OperationsDatabase, bu
         assert job.finished_at is not None
         job.finished_at += timedelta(minutes=5)
     assert refusal(operations) == ("marts-not-trusted", failed)
+
+
+@pytest.mark.parametrize("has_begun", [True, False])
+def test_a_retry_that_dbt_never_ran_for_casts_no_doubt(operations: OperationsDatabase, has_begun: bool) -> None:
+    store, leases = JobStore(operations), Leases(operations, OperationsSettings())
+    request = {"select": None, "full_refresh": False, "retry_of": "another"}
+    retry = store.start(JobKind.BUILD, request).job.id
+    claim, _ = leases.claim(retry)
+    assert claim is not None
+    if has_begun:
+        with operations.write() as session:
+            run = {"root_id": "another", "settings_version": "s", "project_version": "p", "full_refresh": False}
+            session.add(BuildRun(job_id=retry, fence=claim.fence, started_at=operations.now(session), **run))
+    leases.end(claim, JobState.FAILED, error=TEST_FAILED.to_problem())
+    assert refusal(operations) == (("marts-not-trusted", retry) if has_begun else None)
