@@ -88,6 +88,7 @@ def test_a_foreign_name_for_this_machine_is_refused_without_a_token(api: ApiServ
         refused = problem(httpx.get(f"{api.url}/v1/jobs", headers={"Host": host}))
         assert (refused["status"], refused["code"]) == (403, "forbidden"), host
         assert "GTM_API_TOKEN" in str(refused["detail"])
+        assert problem(httpx.get(f"{api.url}/docs/dbt/", headers={"Host": host}))["code"] == "forbidden"
     for host in ("localhost", f"LOCALHOST:{api.port}", "127.0.0.1", f"127.0.1.1:{api.port}", f"[::1]:{api.port}"):
         assert httpx.get(f"{api.url}/v1/jobs", headers={"Host": host}).status_code == 200, host
 
@@ -168,10 +169,12 @@ def test_a_token_is_asked_for_once_it_is_set(
     try:
         server.wait_ready()
         for headers in ({}, {"Authorization": f"Bearer {TOKEN}x"}, {"Authorization": "Basic abc"}):
-            assert problem(httpx.get(f"{server.url}/v1/jobs", headers=headers))["code"] == "unauthorised"
+            for path in ("/v1/jobs", "/docs/dbt", "/docs/dbt/"):
+                assert problem(httpx.get(f"{server.url}{path}", headers=headers))["code"] == "unauthorised"
         for named in ({}, {"Host": "gtm.example"}):  # whoever knows the token may call it by any name
             headers = {"Authorization": f"Bearer {TOKEN}", **named}
             assert httpx.get(f"{server.url}/v1/jobs", headers=headers).status_code == 200
+            assert problem(httpx.get(f"{server.url}/docs/dbt/", headers=headers))["code"] == "docs-not-built"
         assert TOKEN not in server.log()
     finally:
         server.stop()

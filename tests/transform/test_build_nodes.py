@@ -8,8 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
 from services.scoring.adapters.builds import require_trusted_marts
+from services.transform import flow
 from services.transform.adapters.build_nodes import read_changes, read_nodes
 from services.transform.adapters.build_record import OperationsRecord
 from services.transform.adapters.remainders import has_landed_since
@@ -223,3 +225,65 @@ def test_another_workers_claim_ends_the_writing_and_replaces_what_was_written(mi
         "The build ended while this node ran.",
     )
     assert read_nodes(mini.operations, job_id, statuses=["running"]).items == []
+
+
+def test_a_retry_builds_the_model_of_a_failed_test_again(mini: MiniHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test looks at a table that was built from the trouble; that the warehouse refuses the look at its rows
+    changes nothing of what is known."""
+    project = mini.house.project_dir
+    (project / "models" / "waiting.sql").write_text("select count(*) as blockers from analytics.blockers")
+    (project / "models" / "told.sql").write_text("select blockers from {{ ref('waiting') }}")
+    (project / "tests" / "assert_none_waits.sql").write_text("select * from {{ ref('waiting') }} where blockers > 0")
+    (project / "tests" / "assert_told.sql").write_text("select * from {{ ref('told') }} where blockers is null")
+    (project / "tests" / "assert_way_is_clear.sql").unlink()
+    with monkeypatch.context() as patched:
+        patched.setattr(flow, "read_failing_rows", _refuse)
+        failed = mini.build()
+    assert failed.error is not None and failed.error["code"] == "dbt-test-failed", failed.error
+    nodes = {node.node: node.status for node in read_nodes(mini.operations, failed.id).items}
+    assert (nodes["waiting"], nodes["assert_none_waits"], nodes["told"]) == ("passed", "failed", "skipped")
+    mini.sql("delete from analytics.blockers")
+    retry = mini.build(retry_of=failed.id)
+    assert retry.result is not None and retry.result["completes"] == [failed.id], retry.error
+    ran = {node.node for node in read_nodes(mini.operations, retry.id).items}
+    assert ran == {"waiting", "assert_none_waits", "told", "assert_told"}
+
+
+def _refuse(*_: object, **__: object) -> list[dict[str, Any]]:
+    raise sa.exc.ProgrammingError("select", None, Exception("Insufficient privileges"))
+
+
+def test_a_cancelled_build_tells_how_far_it_came(
+    mini: MiniHouse, api: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (mini.house.project_dir / "models" / "endless.sql").write_text(
+        "select count(*) as n from range(1000000000000000) where range < 0 -- {{ ref('third') }}"
+    )
+    build_id = mini.start()
+    note = OperationsRecord.note
+
+    def cancel_when_endless(record: OperationsRecord, node: NodeResult) -> None:
+        note(record, node)
+        if node.node == "endless" and node.status == "running":
+            mini.store.cancel(build_id)
+
+    monkeypatch.setattr(OperationsRecord, "note", cancel_when_endless)
+    assert mini.run(build_id).state == "cancelled"
+    nodes = {node["node"]: node for name, _, node in _events(api, build_id) if name == "node"}
+    assert nodes["third"]["status"] == "passed" and nodes["endless"]["status"] in ("failed", "skipped")
+    assert not [node for node in nodes.values() if node["status"] == "running"]
+    page = httpx.get(f"{api.url}/v1/builds/{build_id}/nodes").json()["items"]
+    assert {node["node"]: node["status"] for node in page} == {name: node["status"] for name, node in nodes.items()}
+
+
+@pytest.mark.parametrize("found_in", ["'another'", "null", None], ids=str)
+def test_rows_that_another_build_found_are_not_shown(mini: MiniHouse, api: ApiServer, found_in: str | None) -> None:
+    """A build whose worker was killed before it recorded the node, or a developer's dbt; or the test found none."""
+    failed = mini.build()
+    url = f"{api.url}/v1/builds/{failed.id}/nodes/{BLOCKED}/rows"
+    table = f"analytics_failures.{BLOCKED}"
+    mini.sql(f"create or replace table {table} as select *, '{failed.id}' as found_in_job_id from {table}")
+    page = httpx.get(url, params={"limit": 2}).json()
+    assert (len(page["items"]), page["failures"], page["kept"]) == (2, 3, 3)
+    mini.sql(f"update {table} set found_in_job_id = {found_in}" if found_in else f"delete from {table}")
+    assert _problem(httpx.get(url)) == (410, "failed-rows-gone")

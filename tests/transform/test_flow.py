@@ -67,6 +67,15 @@ def test_nothing_landed_is_said_before_dbt_starts(tmp_path: Path) -> None:
     assert caught.value.code == "nothing-landed"
 
 
+def test_raw_of_an_earlier_version_asks_for_one_sync(tmp_path: Path) -> None:
+    house = House(tmp_path / "upgraded")
+    with house.warehouse.core(write=True) as connection:
+        connection.exec_driver_sql("create table raw.hubspot_companies (id text)")
+    with pytest.raises(TerminalError, match="Sync once after the upgrade") as caught:
+        house.build(RecordingJob("upgraded"))
+    assert caught.value.code == "nothing-landed"
+
+
 def test_select_takes_nodes_and_no_options(built: BuiltTwice) -> None:
     with pytest.raises(InvalidRequest, match="'--vars' is an option"):
         built.house.build(RecordingJob("option", {"select": "dim_accounts --vars x"}))

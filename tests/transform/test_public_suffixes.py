@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from services.transform.adapters import public_suffixes as adapter
 from services.transform.adapters.public_suffixes import ensure_public_suffixes, public_suffixes, read_rules
+from shared.errors import TerminalError
 from shared.settings import WarehouseSettings
 from shared.warehouse import open_warehouse
 from tests.conftest import REPOSITORY
@@ -59,3 +60,13 @@ def test_list_is_written_once_and_replaced_by_another_version(tmp_path: Path, mo
         versions = connection.execute(sa.select(public_suffixes.c.list_version).distinct()).scalars().all()
         rows = connection.execute(sa.select(sa.func.count()).select_from(public_suffixes)).scalar_one()
     assert versions == ["next"] and rows <= written
+
+
+def test_a_role_that_may_not_write_the_list_is_told_the_grants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> int:
+        raise sa.exc.ProgrammingError("create table", None, Exception("003001 (42501): Insufficient privileges"))
+
+    monkeypatch.setattr(adapter, "_write", refuse)
+    with pytest.raises(TerminalError, match="Insufficient privileges .*create table on schema raw") as caught:
+        ensure_public_suffixes(open_warehouse(WarehouseSettings(GTM_WAREHOUSE="duckdb", GTM_DATA_DIR=tmp_path)))
+    assert caught.value.code == "warehouse-object-missing"

@@ -8,7 +8,8 @@ import psutil
 import pytest
 
 from services.transform.adapters.marts import drop_leftovers
-from shared.jobs.context import JobCancelled
+from services.transform.flow import _clear_away
+from shared.jobs.context import JobCancelled, LeaseLost
 from tests.conftest import wait_until
 from tests.transform.builds import REPOSITORY, BuiltTwice, House, RecordingJob, copy_of
 from tests.transform.mini import MILL, MILL_ROWS, make_mill
@@ -55,6 +56,17 @@ def test_what_dbt_had_not_thrown_away_is_dropped(scratch: House) -> None:
         "analytics_staging.stg_x__dbt_tmp",
     ]
     assert drop_leftovers(scratch.warehouse) == []
+
+
+@pytest.mark.parametrize("is_held", [True, False])
+def test_only_who_holds_the_job_clears_away(scratch: House, is_held: bool) -> None:
+    """On Snowflake another worker's dbt may be at work already."""
+    with scratch.warehouse.core(write=True) as connection:
+        connection.exec_driver_sql("create or replace table analytics.dim_accounts__dbt_tmp as select 1 as x")
+    job = RecordingJob("late", stops_with=JobCancelled() if is_held else LeaseLost())
+    job.reported.append(("build", 1, 1, "nodes"))
+    _clear_away(job, scratch.warehouse)
+    assert drop_leftovers(scratch.warehouse) == ([] if is_held else ["analytics.dim_accounts__dbt_tmp"])
 
 
 @pytest.mark.processes
