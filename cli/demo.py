@@ -121,6 +121,8 @@ def count_lines(job: Job) -> list[str]:
     quarantined = build.get("quarantined", 0)
     if isinstance(quarantined, Mapping):
         quarantined = sum(quarantined.values())
+    elif quarantined is None:  # the warehouse refused to count them
+        quarantined = "an unknown number of"
     return [
         f"  {'landed':<12} {_counts(landed, 'inserted', 'updated', 'unchanged', 'duplicates', 'rejected')} "
         f"(of {_number(landed, 'seen')} rows read)",

@@ -66,8 +66,9 @@ def build_marts(
 
     Returns:
         The job's result: `dbt_run_id, weights_version, nodes` (passed, warned, failed, skipped), `warned_nodes` (the
-        first ones), `quarantined` (rows by RAW table), and of a retry that leaves the marts as if the build that it
-        retries had succeeded, `completes` (the ids of that build and the retries between). Each node is in `record`.
+        first ones), `quarantined` (rows by RAW table; null where the warehouse refuses to count them), and of a retry
+        that leaves the marts as if the build that it retries had succeeded, `completes` (the ids of that build and the
+        retries between). Each node is in `record`.
 
     Raises:
         TerminalError: `nothing-landed`, `scoring-weights-invalid`, `dbt-test-failed`, `dbt-model-failed`,

@@ -6,6 +6,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from services.transform.domain.run_results import NodeResult
+from shared.errors import TransientError
 from shared.logging import get_logger
 from shared.warehouse import Warehouse
 
@@ -27,8 +28,17 @@ def has_loads_table(warehouse: Warehouse) -> bool:
     return _has_table(warehouse, "raw", "loads")
 
 
-def read_quarantine_counts(warehouse: Warehouse) -> dict[str, int]:
-    """Distinct RAW rows in quarantine by RAW table; tables without any are left out."""
+def read_quarantine_counts(warehouse: Warehouse) -> dict[str, int] | None:
+    """Distinct RAW rows in quarantine by RAW table; tables without any are left out. None where the warehouse refuses:
+    the marts are built and tested without them."""
+    try:
+        return _quarantine_counts(warehouse)
+    except (TransientError, sa.exc.SQLAlchemyError) as error:
+        log.warning("quarantine_not_counted", reason=str(getattr(error, "orig", error)))
+        return None
+
+
+def _quarantine_counts(warehouse: Warehouse) -> dict[str, int]:
     if not _has_table(warehouse, "analytics", "quarantine_rows"):
         return {}
     statement = sa.text(
