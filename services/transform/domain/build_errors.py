@@ -42,6 +42,7 @@ def to_shown_row(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: float(value) if isinstance(value, Decimal) else value
         for name, value in row.items()
+        if name != "found_in_job_id"  # the build itself
         if name.endswith("_id")
         or name in _PLAIN_TEXT_COLUMNS
         or (isinstance(value, int | float | Decimal) and not isinstance(value, bool))
