@@ -6,17 +6,33 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
+from pydantic import BaseModel, ValidationError
 from sqlalchemy.orm import Session
 
-from shared.contracts import TERMINAL_STATES, JobKind, JobState, PipelineRequest
+from shared.contracts import (
+    TERMINAL_STATES,
+    BuildRequest,
+    JobKind,
+    JobState,
+    PipelineRequest,
+    ScoringRequest,
+    SyncRequest,
+)
 from shared.errors import InvalidRequest, NotFound
 from shared.jobs.transitions import Ticket, add_job, children_of, end_job, lock_job, take_generation
 from shared.jobs.view import JobPage, JobView, build_job_summary, build_job_view
 from shared.operations.database import OperationsDatabase
 from shared.operations.models import IdempotencyKey, Job
+
+_REQUESTS: Final[dict[JobKind, type[BaseModel]]] = {
+    JobKind.SYNC: SyncRequest,
+    JobKind.BUILD: BuildRequest,
+    JobKind.SCORING: ScoringRequest,
+    JobKind.PIPELINE: PipelineRequest,
+}
 
 
 @dataclass(frozen=True)
@@ -46,11 +62,12 @@ class JobStore:
         Raises:
             InvalidRequest: `idempotency-key-reused`, when the key came with another body before.
         """
-        body_hash = hashlib.sha256(json.dumps([kind, request], sort_keys=True).encode()).hexdigest()
+        body = _without_defaults(kind, request)
+        body_hash = hashlib.sha256(json.dumps([kind, body], sort_keys=True).encode()).hexdigest()
         try:
             with self._database.write() as session:
                 if idempotency_key and (known := session.get(IdempotencyKey, (idempotency_key, kind))):
-                    return Started(_known_job(session, known, body_hash), [])
+                    return Started(_known_job(session, known, body_hash, body), [])
                 now = self._database.now(session)
                 job, tickets = _add(session, kind, request, now, request_id)
                 session.flush()
@@ -66,7 +83,7 @@ class JobStore:
             # Another request with this key committed between our look and our insert (PostgreSQL).
             with self._database.read() as session:
                 known = session.get_one(IdempotencyKey, (idempotency_key, kind))
-                return Started(_known_job(session, known, body_hash), [])
+                return Started(_known_job(session, known, body_hash, body), [])
 
     def has_started(self, kind: JobKind, idempotency_key: str) -> bool:
         """Whether a start with this key was accepted before: then it is answered again, whatever has changed since."""
@@ -152,15 +169,27 @@ def _children(session: Session, job: Job) -> list[Job] | None:
     return list(children_of(session, job.id)) if job.kind == JobKind.PIPELINE else None
 
 
-def _known_job(session: Session, known: IdempotencyKey, body_hash: str) -> JobView:
-    if known.body_hash != body_hash:
+def _without_defaults(kind: JobKind, request: dict[str, Any]) -> dict[str, Any]:
+    """What the caller asked for: a field that a release adds with a default changes no body that lacks it."""
+    model = _REQUESTS.get(kind)
+    try:
+        return (
+            request if model is None else model.model_validate(request).model_dump(mode="json", exclude_defaults=True)
+        )
+    except ValidationError:  # stored under other rules than today's
+        return request
+
+
+def _known_job(session: Session, known: IdempotencyKey, body_hash: str, body: dict[str, Any]) -> JobView:
+    job = session.get_one(Job, known.job_id)
+    # An earlier release hashed the defaults that it knew as well: its job tells what was asked.
+    if known.body_hash != body_hash and _without_defaults(JobKind(job.kind), job.request) != body:
         raise InvalidRequest(
             f"Idempotency-Key {known.key!r} was used for another request body. Send a new key with a new request.",
             code="idempotency-key-reused",
             title="The idempotency key belongs to another request",
             job_id=known.job_id,
         )
-    job = session.get_one(Job, known.job_id)
     return build_job_view(job, _children(session, job))
 
 

@@ -26,6 +26,7 @@ TOUCH_CHANGES = {
     "browser is another's": f"update {RESOLVED} set contact_id = 'c7', account_id = 'B' where touchpoint_id = 't4'",
     "two browsers swap": f"update {RESOLVED} set contact_id = case contact_id when 'c0' then 'c1' else 'c0' end",
     "another date order": f"update {RESOLVED} set touched_at = touched_at + interval 1 day where touchpoint_id = 't5'",
+    "page read anew": f"update {RESOLVED} set page_url = '/pricing' where touchpoint_id = 't5'",
     "campaign renamed": f"update {RESOLVED} set campaign = 'renamed'",
     "nothing left": f"delete from {RESOLVED}",
 }

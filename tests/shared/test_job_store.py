@@ -1,6 +1,9 @@
 """Jobs as the APIs know them: idempotency keys, lists, the schema."""
 
+import hashlib
+import json
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from alembic import command
@@ -11,6 +14,7 @@ from shared.errors import InvalidRequest
 from shared.jobs.leases import Leases
 from shared.jobs.store import JobStore
 from shared.operations.database import OperationsDatabase
+from shared.operations.models import IdempotencyKey
 from tests.conftest import REPOSITORY
 from tests.shared.protocol import claim
 
@@ -22,6 +26,45 @@ def test_an_idempotency_key_starts_one_job(store: JobStore) -> None:
     assert store.start(JobKind.SYNC, {"source": "mock"}, idempotency_key="k").job.id != first.job.id
     with pytest.raises(InvalidRequest, match="another request body"):
         store.start(JobKind.BUILD, {"select": "b"}, idempotency_key="k")
+
+
+PIPELINE = {"sync": {"source": "mock", "options": {"accounts": 5}}}
+BODIES: list[tuple[JobKind, dict[str, Any], dict[str, Any], dict[str, Any]]] = [
+    # what was asked; the same, with defaults that the release before knew; another
+    (JobKind.SYNC, {"source": "mock"}, {"source": "mock", "mode": "incremental", "options": {}}, {"source": "files"}),
+    (JobKind.BUILD, {}, {"select": None, "full_refresh": False}, {"full_refresh": True}),
+    (JobKind.SCORING, {"limit": 5}, {"scope": "all", "limit": 5, "force": False}, {"limit": 5, "force": True}),
+    (
+        JobKind.PIPELINE,
+        PIPELINE,
+        {"sync": {**PIPELINE["sync"], "mode": "incremental"}, "build": {"select": None}},
+        {**PIPELINE, "build": {"full_refresh": True}},
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "asked", "with_defaults", "other"), BODIES)
+def test_a_key_outlives_a_release_that_adds_a_default(
+    store: JobStore,
+    operations: OperationsDatabase,
+    kind: JobKind,
+    asked: dict[str, Any],
+    with_defaults: dict[str, Any],
+    other: dict[str, Any],
+) -> None:
+    first = store.start(kind, with_defaults, idempotency_key="k").job
+    with operations.write() as session:
+        stored = session.get_one(IdempotencyKey, ("k", kind))
+        new_hash = stored.body_hash
+        # as the release before hashed it
+        stored.body_hash = hashlib.sha256(json.dumps([kind, with_defaults], sort_keys=True).encode()).hexdigest()
+        assert stored.body_hash != new_hash
+    assert store.start(kind, asked, idempotency_key="k").job.id == first.id
+    with pytest.raises(InvalidRequest, match="another request body"):
+        store.start(kind, other, idempotency_key="k")
+    store.start(kind, asked, idempotency_key="k2")
+    with operations.read() as session:
+        assert session.get_one(IdempotencyKey, ("k2", kind)).body_hash == new_hash
 
 
 def test_lists_leave_out_what_is_long(store: JobStore, leases: Leases) -> None:

@@ -51,12 +51,26 @@
     {%- set text = "replace(replace(replace(lower(coalesce(" ~ column ~ ", '')), '_', ''), '-', ''), ' ', '')" -%}
     case
         when {{ text }} like '%renew%' or {{ text }} like '%replacement%' then 'renewal'
-        when {{ text }} like '%downgrade%' or {{ text }} like '%contraction%' then 'other'
+        when {{ text }} like '%downgrade%' or {{ text }} like '%contraction%' then 'contraction'
         when
             {{ text }} like '%existing%' or {{ text }} like '%expansion%' or {{ text }} like '%upgrade%'
             or {{ text }} like '%upsell%' or {{ text }} like '%crosssell%' or {{ text }} like '%addon%' then 'expansion'
         when {{ text }} like '%new%' then 'new_business'
         else 'other'
+    end
+{%- endmacro %}
+
+
+{#
+    What a won opportunity does to the recurring revenue: its type, and a renewal by its name where the CRM says only that
+    it is other or existing business (all that HubSpot's own list has). A firm of renewable energy renews nothing by that.
+#}
+{% macro to_contract_type(opportunity_type, opportunity_name) -%}
+    case
+        when
+            coalesce({{ opportunity_type }}, 'other') in ('expansion', 'other')
+            and replace(lower({{ opportunity_name }}), 'renewable', '') like '%renew%' then 'renewal'
+        else coalesce({{ opportunity_type }}, 'other')
     end
 {%- endmacro %}
 

@@ -18,6 +18,12 @@
 {%- endmacro %}
 
 
+{# A URL without what follows the page: queries and fragments carry addresses and tokens of the person who opened it. #}
+{% macro url_without_query(column) -%}
+    split_part(split_part({{ column }}, '?', 1), '#', 1)
+{%- endmacro %}
+
+
 {#
     CTEs that end in `registrable`, one row per host of the CTE `typed`: the domain that its owner registered, by the public
     suffix list (https://publicsuffix.org): `mail.acme.co.uk` -> `acme.co.uk`. The private section counts, since two

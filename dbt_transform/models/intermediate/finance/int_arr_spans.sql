@@ -1,24 +1,17 @@
 {%- set contract_months = var("arr_contract_months", none) -%}
+{#- A renewal is often signed after the contract's end: within these days what ran has gone on. -#}
+{%- set late_renewal_days = 90 -%}
 
--- A domain stands for one account only: the oldest.
-with account_of_domain as (
-    select
-        domain,
-        account_id
-    from {{ ref("int_accounts_merged") }}
-    where domain is not null and not {{ is_free_mail_domain("domain") }}
-    {{ top_n_by(["domain"], ["created_at nulls last", "account_id"]) }}
-),
-
-subscriptions as (
+with subscriptions as (
     select
         subscriptions.source_system,
         subscriptions.source_record_id,
         subscriptions.plan_name,
         subscriptions.arr_usd,
         cast(subscriptions.started_at as date) as started_on,
-        cast(subscriptions.ended_at as date) as ended_on,
-        coalesce(by_salesforce_id.account_id, by_hubspot_id.account_id, account_of_domain.account_id) as account_id,
+        -- The last minute of a day is that day's end: what ends then has run on it. What ends at noon is over at its end.
+        cast({{ dbt.dateadd("minute", 1, "subscriptions.ended_at") }} as date) as ended_on,
+        coalesce(by_salesforce_id.account_id, by_hubspot_id.account_id, domains.account_id) as account_id,
         -- What the bill names, so that one customer's subscriptions stay together until the account is found.
         coalesce(
             'salesforce:' || subscriptions.salesforce_account_id,
@@ -35,7 +28,7 @@ subscriptions as (
         on
             subscriptions.hubspot_company_id = by_hubspot_id.source_record_id
             and by_hubspot_id.source_system = 'hubspot'
-    left join account_of_domain on subscriptions.domain = account_of_domain.domain
+    left join {{ ref("int_domains_owned") }} as domains on subscriptions.domain = domains.domain
     where not subscriptions.is_deleted
 ),
 
@@ -46,7 +39,7 @@ contracts as (
         opportunities.source_record_id,
         opportunities.account_id,
         opportunities.opportunity_id as customer_named,
-        coalesce(opportunities.opportunity_type, 'other') as opportunity_type,
+        {{ to_contract_type("opportunities.opportunity_type", "opportunities.opportunity_name") }} as contract_type,
         coalesce(opportunities.amount_usd, 0) as arr_usd,
         coalesce(opportunities.close_date, cast(opportunities.created_at as date)) as started_on
     from {{ ref("int_opportunities_unioned") }} as opportunities
@@ -55,50 +48,112 @@ contracts as (
     where opportunities.is_won and billed.account_id is null
 ),
 
+-- Days on which a renewal or contraction says what the account pays from then on, or that it goes on without saying what.
 renewal_days as (
-    select distinct
+    select
         account_id,
-        started_on
+        started_on,
+        max(arr_usd) > 0 as is_priced
     from contracts
-    where opportunity_type = 'renewal' and arr_usd > 0
+    where contract_type in ('renewal', 'contraction')
+    group by account_id, started_on
 ),
 
--- A renewal takes the place of what ran before it; one without an amount says nothing, so what ran goes on.
+-- Both take the place of what ran before them; one without an amount adds nothing, and what ran goes on.
 renewed as (
     select
         contracts.source_system,
         contracts.source_record_id,
         contracts.account_id,
         contracts.customer_named,
+        contracts.contract_type,
         contracts.arr_usd,
         contracts.started_on,
         min(renewal_days.started_on) as renewed_on
     from contracts
     left join renewal_days
-        on contracts.account_id = renewal_days.account_id and contracts.started_on < renewal_days.started_on
-    where contracts.opportunity_type <> 'renewal' or contracts.arr_usd > 0
+        on
+            contracts.account_id = renewal_days.account_id
+            and contracts.started_on < renewal_days.started_on
+            and renewal_days.is_priced
+    where contracts.contract_type not in ('renewal', 'contraction') or contracts.arr_usd > 0
     group by
         contracts.source_system,
         contracts.source_record_id,
         contracts.account_id,
         contracts.customer_named,
+        contracts.contract_type,
         contracts.arr_usd,
         contracts.started_on
+),
+
+{% if contract_months is none -%}
+contract_spans as (
+    select
+        renewed.*,
+        renewed_on as ended_on
+    from renewed
+),
+{%- else -%}
+-- The days from which a contract runs another length: its own, and those of the renewals that name no other amount.
+lengths as (
+    select
+        source_system,
+        source_record_id,
+        started_on as length_starts_on
+    from renewed
+    union all
+    select
+        renewed.source_system,
+        renewed.source_record_id,
+        renewal_days.started_on as length_starts_on
+    from renewed
+    inner join renewal_days
+        on
+            renewed.account_id = renewal_days.account_id
+            and renewed.started_on < renewal_days.started_on
+            and not renewal_days.is_priced
+    where renewed.renewed_on is null or renewal_days.started_on < renewed.renewed_on
+),
+
+length_ends as (
+    select
+        source_system,
+        source_record_id,
+        cast({{ dbt.dateadd("month", contract_months, "length_starts_on") }} as date) as length_ends_on,
+        lead(length_starts_on) over (
+            partition by source_system, source_record_id order by length_starts_on
+        ) as next_length_starts_on
+    from lengths
+),
+
+-- The first end that no renewal comes in time for.
+contract_ends as (
+    select
+        source_system,
+        source_record_id,
+        min(length_ends_on) as runs_out_on
+    from length_ends
+    where
+        next_length_starts_on is null
+        or next_length_starts_on > {{ dbt.dateadd("day", late_renewal_days, "length_ends_on") }}
+    group by source_system, source_record_id
 ),
 
 contract_spans as (
     select
         renewed.*,
-        {% if contract_months is none -%}
-        renewed_on
-        {%- else -%}
         case
-            when renewed_on < {{ dbt.dateadd("month", contract_months, "started_on") }} then renewed_on
-            else cast({{ dbt.dateadd("month", contract_months, "started_on") }} as date)
-        end
-        {%- endif %} as ended_on
+            when renewed.renewed_on < contract_ends.runs_out_on then renewed.renewed_on
+            else contract_ends.runs_out_on
+        end as ended_on
     from renewed
+    inner join contract_ends
+        on
+            renewed.source_system = contract_ends.source_system
+            and renewed.source_record_id = contract_ends.source_record_id
 ),
+{%- endif %}
 
 unioned as (
     select
@@ -107,6 +162,7 @@ unioned as (
         source_record_id,
         account_id,
         customer_named,
+        cast(null as varchar) as contract_type,
         plan_name,
         arr_usd,
         started_on,
@@ -119,6 +175,7 @@ unioned as (
         source_record_id,
         account_id,
         customer_named,
+        contract_type,
         cast(null as varchar) as plan_name,
         arr_usd,
         started_on,
@@ -133,6 +190,7 @@ select
     arr_source,
     source_system,
     source_record_id,
+    contract_type,
     plan_name,
     cast(coalesce(arr_usd, 0) as decimal(18, 2)) as arr_usd,
     started_on,

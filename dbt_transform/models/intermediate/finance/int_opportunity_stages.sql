@@ -30,8 +30,8 @@ history as (
         history.entered_at,
         history.source_record_id as history_id
     from {{ ref("stg_hubspot__deal_stage_history") }} as history
-    left join {{ ref("stg_hubspot__pipeline_stages") }} as stages
-        on history.stage_id = stages.stage_id and not stages.is_deleted
+    -- A stage that was deleted since still names what the deal went through.
+    left join {{ ref("stg_hubspot__pipeline_stages") }} as stages on history.stage_id = stages.stage_id
     where not history.is_deleted and history.stage_id is not null and history.entered_at is not null
 ),
 
@@ -169,7 +169,7 @@ select
     visits.stage_number = visits.stage_count as is_current,
     case
         when visits.stage_number = visits.stage_count then opportunities.is_closed and not opportunities.is_won
-        else coalesce(visits.is_lost, lower(replace(visits.stage_name, ' ', '')) = 'closedlost')
+        else coalesce(visits.is_lost, {{ is_lost_stage("visits.stage_name") }})
     end as is_lost,
     visits.is_inferred,
     {{ audit_columns() }}

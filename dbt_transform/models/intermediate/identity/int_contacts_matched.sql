@@ -38,43 +38,8 @@ records as (
     from {{ ref("stg_salesforce__leads") }}
 ),
 
--- Every domain that a record of the account has, merged ones included.
-account_domains as (
-    select
-        source_system,
-        company_id as source_record_id,
-        domain
-    from {{ ref("stg_hubspot__companies") }}
-    where domain is not null
-    union all
-    select
-        source_system,
-        salesforce_account_id as source_record_id,
-        domain
-    from {{ ref("stg_salesforce__accounts") }}
-    where domain is not null
-),
-
--- A domain stands for one account only: the oldest whose own it is, before one that has it from a merged record.
 account_of_domain as (
-    select
-        account_domains.domain,
-        accounts.account_id
-    from account_domains
-    inner join account_records
-        on
-            account_domains.source_system = account_records.source_system
-            and account_domains.source_record_id = account_records.source_record_id
-    inner join {{ ref("int_accounts_merged") }} as accounts on account_records.account_id = accounts.account_id
-    where not {{ is_free_mail_domain("account_domains.domain") }}
-    {{ top_n_by(
-        ["account_domains.domain"],
-        [
-            "case when account_records.match_method = 'merged' then 1 else 0 end",
-            "accounts.created_at nulls last",
-            "accounts.account_id",
-        ],
-    ) }}
+    select * from {{ ref("int_domains_owned") }}
 ),
 
 live_records as (

@@ -4,14 +4,17 @@ with people as (
     select
         source_system,
         record_type,
-        contact_id,
+        contact_id as record_id,
+        surviving_contact_id as contact_id,
         person_id,
-        account_id
+        account_id,
+        case when contact_id = surviving_contact_id then 0 else 1 end as is_merged
     from {{ ref("int_contacts_matched") }}
     where account_id is not null
 ),
 
--- Email events know an address only. HubSpot sends the mail, so its own contact comes first.
+-- Email events know an address only. HubSpot sends the mail, so its own contact comes first; an address of a record that
+-- was merged away speaks for the one that it became, after all that live. People are live or merged: no deleted row is one.
 addresses as (
     select
         email,
@@ -20,7 +23,7 @@ addresses as (
         contact_id,
         1 as precedence
     from {{ ref("stg_hubspot__contacts") }}
-    where email is not null and not is_deleted
+    where email is not null
     union all
     select
         email,
@@ -29,7 +32,7 @@ addresses as (
         contact_id,
         2 as precedence
     from {{ ref("stg_salesforce__contacts") }}
-    where email is not null and not is_deleted
+    where email is not null
     union all
     select
         email,
@@ -38,7 +41,7 @@ addresses as (
         lead_id as contact_id,
         3 as precedence
     from {{ ref("stg_salesforce__leads") }}
-    where email is not null and not is_deleted
+    where email is not null
 ),
 
 people_by_email as (
@@ -52,8 +55,8 @@ people_by_email as (
         on
             addresses.source_system = people.source_system
             and addresses.record_type = people.record_type
-            and addresses.contact_id = people.contact_id
-    {{ top_n_by(["addresses.email"], ["addresses.precedence", "people.contact_id"]) }}
+            and addresses.contact_id = people.record_id
+    {{ top_n_by(["addresses.email"], ["people.is_merged", "addresses.precedence", "people.record_id"]) }}
 ),
 
 touches as (
@@ -76,7 +79,7 @@ touches as (
         on
             people.source_system = 'hubspot'
             and people.record_type = 'contact'
-            and visits.contact_id = people.contact_id
+            and visits.contact_id = people.record_id
     union all
     select
         'form_submission' as touch_type,
@@ -97,7 +100,7 @@ touches as (
         on
             people.source_system = 'hubspot'
             and people.record_type = 'contact'
-            and forms.contact_id = people.contact_id
+            and forms.contact_id = people.record_id
     union all
     -- Security software opens every link of a mail: HubSpot marks such clicks as filtered.
     select
@@ -142,7 +145,7 @@ touches as (
         on
             members.source_system = people.source_system
             and people.record_type = case when members.contact_id is null then 'lead' else 'contact' end
-            and coalesce(members.contact_id, members.lead_id) = people.contact_id
+            and coalesce(members.contact_id, members.lead_id) = people.record_id
     left join {{ ref("stg_salesforce__campaigns") }} as campaigns on members.campaign_id = campaigns.campaign_id
     where not members.is_deleted and members.responded_at is not null
 )

@@ -8,7 +8,7 @@
 {%- set group_keys = ["touch_type", "contact_id", "load_id", "loaded_at"] -%}
 {#- All that may differ while the record's load stays the same: what settings and other records decide. -#}
 {%- set compared = [
-    "source_record_id", "account_id", "person_id", "channel", "campaign", "is_high_intent", "touched_at",
+    "source_record_id", "account_id", "person_id", "channel", "campaign", "page_url", "is_high_intent", "touched_at",
 ] -%}
 
 {%- if not is_incremental() %}
