@@ -9,7 +9,7 @@ with subscriptions as (
         subscriptions.plan_name,
         subscriptions.arr_usd,
         cast(subscriptions.started_at as date) as started_on,
-        -- The last minute of a day is that day's end: what ends then has run on it. What ends at noon is over at its end.
+        -- The last minute of a day is that day's end: what ends then has run on it. What ends at noon hasn't.
         cast({{ dbt.dateadd("minute", 1, "subscriptions.ended_at") }} as date) as ended_on,
         coalesce(by_salesforce_id.account_id, by_hubspot_id.account_id, domains.account_id) as account_id,
         -- What the bill names, so that one customer's subscriptions stay together until the account is found.
@@ -48,7 +48,7 @@ contracts as (
     where opportunities.is_won and billed.account_id is null
 ),
 
--- Days on which a renewal or contraction says what the account pays from then on, or that it goes on without saying what.
+-- Days on which a renewal or contraction says what the account pays from then on, or that it goes on, not saying what.
 renewal_days as (
     select
         account_id,

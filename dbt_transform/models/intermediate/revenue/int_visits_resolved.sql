@@ -5,8 +5,8 @@ select
     visits.source_record_id,
     visits.load_id,
     visits.loaded_at,
-    -- A page view that isn't signed in is the contact's who alone is known to use the browser. A merged contact's views are
-    -- those of the contact that it became.
+    -- A page view that isn't signed in is the contact's who alone is known to use the browser. A merged contact's views
+    -- are those of the contact that it became.
     coalesce(contacts.surviving_contact_id, visits.contact_id, visitors.contact_id) as contact_id,
     visits.channel,
     visits.campaign,

@@ -18,10 +18,14 @@ with won as (
         cast(date_trunc('month', opportunities.closed_at) as date) as close_month,
         cast(round(coalesce(opportunities.amount_usd, 0) * 100) as bigint) as amount_cents,
         -- What was created after the close led nowhere. The second of the close counts to its end, as it does for touches.
-        case when leads.lead_created_at < {{ dbt.dateadd("second", 1, "opportunities.closed_at") }} then leads.lead_created_at end
-            as lead_created_at,
-        case when opportunities.created_at < {{ dbt.dateadd("second", 1, "opportunities.closed_at") }} then opportunities.created_at end
-            as created_at
+        case
+            when leads.lead_created_at < {{ dbt.dateadd("second", 1, "opportunities.closed_at") }}
+                then leads.lead_created_at
+        end as lead_created_at,
+        case
+            when opportunities.created_at < {{ dbt.dateadd("second", 1, "opportunities.closed_at") }}
+                then opportunities.created_at
+        end as created_at
     from {{ ref("fct_opportunities") }} as opportunities
     left join {{ ref("int_leads_created") }} as leads on opportunities.account_id = leads.account_id
     where opportunities.is_won
