@@ -25,9 +25,8 @@ def read_won_cents(connection: duckdb.DuckDBPyConnection, variables: Mapping[str
             currency = _clean(row["currency_iso_code"])
             cents[_month(row["close_date"], order)] += _cents(row["amount"], currency, variables)
     order = variables.get("date_orders", {}).get("hubspot", "mdy")
-    for row in _read_unsynced_deals(
-        connection, {_salesforce_id(r["id"]) for r in opportunities if not r["is_deleted"]}
-    ):
+    living = {_salesforce_id(row["id"]) for row in opportunities if not row["is_deleted"]}
+    for row in _read_unsynced_deals(connection, living, order):
         cents[_month(row["closedate"], order)] += _cents(row["amount"], _clean(row["deal_currency_code"]), variables)
     return dict(cents)
 
@@ -44,7 +43,7 @@ def read_running_arr(connection: duckdb.DuckDBPyConnection, variables: Mapping[s
     return Decimal(total) / 100
 
 
-def _read_unsynced_deals(connection: duckdb.DuckDBPyConnection, opportunities: set[str]) -> list[Row]:
+def _read_unsynced_deals(connection: duckdb.DuckDBPyConnection, opportunities: set[str], order: str) -> list[Row]:
     """Won deals that live, are no copy of an opportunity, and were not merged into another one."""
     records = _read(connection, "hubspot_deals")
     stages = {row["id"]: row for row in _read(connection, "hubspot_pipeline_stages")}
@@ -59,10 +58,17 @@ def _read_unsynced_deals(connection: duckdb.DuckDBPyConnection, opportunities: s
     ]
     into = {merged: survivor for merged, survivor in claims if merged and merged != survivor}
     survivors = {row["source_record_id"]: _end(row["source_record_id"], into, live) for row in records}
+    copies: dict[str, set[str]] = {}
+    for row in records:
+        copies.setdefault(_salesforce_id(row["salesforce_opportunity_id"]), set()).add(
+            survivors[row["source_record_id"]]
+        )
+    created = {row["source_record_id"]: _date(row["createdate"], order) or date.max for row in records}
+    # Of several that name one opportunity the oldest is its copy.
     synced = {
-        survivors[row["source_record_id"]]
-        for row in records
-        if _salesforce_id(row["salesforce_opportunity_id"]) in opportunities
+        min(named & live, key=lambda deal: (created[deal], deal))
+        for opportunity, named in copies.items()
+        if opportunity in opportunities and named & live
     }
     return [
         row

@@ -14,7 +14,8 @@ records as (
         company_id as account_record_id,
         cast(null as varchar) as converted_account_id,
         cast(null as varchar) as domain,
-        email_domain
+        email_domain,
+        created_at
     from {{ ref("stg_hubspot__contacts") }}
     union all
     select
@@ -24,7 +25,8 @@ records as (
         salesforce_account_id as account_record_id,
         cast(null as varchar) as converted_account_id,
         cast(null as varchar) as domain,
-        email_domain
+        email_domain,
+        created_at
     from {{ ref("stg_salesforce__contacts") }}
     union all
     select
@@ -34,7 +36,8 @@ records as (
         cast(null as varchar) as account_record_id,
         converted_account_id,
         domain,
-        email_domain
+        email_domain,
+        created_at
     from {{ ref("stg_salesforce__leads") }}
 ),
 
@@ -51,7 +54,8 @@ live_records as (
         referenced.account_id as referenced_account_id,
         converted.account_id as converted_account_id,
         of_domain.account_id as domain_account_id,
-        of_email_domain.account_id as email_domain_account_id
+        of_email_domain.account_id as email_domain_account_id,
+        records.created_at
     from persons
     inner join records
         on
@@ -109,7 +113,8 @@ live_matches as (
             when account_of_person.account_id is not null then 0.90
             when live_records.domain_account_id is not null then 0.80
             when live_records.email_domain_account_id is not null then 0.70
-        end as match_confidence
+        end as match_confidence,
+        live_records.created_at
     from live_records
     left join account_of_person on live_records.person_id = account_of_person.person_id
 )
@@ -124,6 +129,7 @@ select
     case when persons.contact_id = persons.surviving_contact_id then live_matches.match_method else 'merged' end
         as match_method,
     cast(live_matches.match_confidence as decimal(3, 2)) as match_confidence,
+    live_matches.created_at,
     {{ audit_columns() }}
 from persons
 inner join live_matches

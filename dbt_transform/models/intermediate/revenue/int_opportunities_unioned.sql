@@ -29,11 +29,17 @@ deal_records as (
 ),
 
 -- A sync has copied these deals to or from Salesforce; wherever it began, Salesforce's record is the one counted.
+-- It copies one to one: a younger deal that names the same opportunity is a clone, sold for itself.
 synced_deals as (
-    select distinct deal_records.living_deal_id
+    select deal_records.living_deal_id
     from deal_records
     inner join salesforce_opportunities
         on deal_records.salesforce_opportunity_id = salesforce_opportunities.opportunity_id
+    inner join {{ ref("stg_hubspot__deals") }} as deals on deal_records.living_deal_id = deals.deal_id
+    where not deals.is_deleted
+    {{ top_n_by(
+        ["deal_records.salesforce_opportunity_id"], ["deals.created_at nulls last", "deal_records.living_deal_id"]
+    ) }}
 ),
 
 hubspot_deals as (

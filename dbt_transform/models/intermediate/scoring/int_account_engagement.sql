@@ -1,3 +1,5 @@
+{%- set end_of_day = dbt.dateadd("day", 1, "cast(" ~ as_of_date() ~ " as timestamp)") -%}
+
 with visits as (
     select
         account_id,
@@ -28,8 +30,19 @@ account_contacts as (
         account_id,
         count(distinct person_id) as contacts
     from {{ ref("int_contacts_matched") }}
-    where account_id is not null
+    where account_id is not null and (created_at is null or created_at < {{ end_of_day }})
     group by account_id
+),
+
+-- As they stood at the end of the day: what closed later was still open, what closed nobody knows when is closed.
+opportunities as (
+    select
+        account_id,
+        amount_usd,
+        is_closed and (closed_at is null or closed_at < {{ end_of_day }}) as is_closed,
+        is_won and (closed_at is null or closed_at < {{ end_of_day }}) as is_won
+    from {{ ref("int_opportunities_unioned") }}
+    where account_id is not null and (created_at is null or created_at < {{ end_of_day }})
 ),
 
 account_opportunities as (
@@ -40,8 +53,7 @@ account_opportunities as (
         count(case when is_closed and not is_won then 1 end) as lost_opportunities,
         sum(case when not is_closed then amount_usd end) as open_pipeline_usd,
         sum(case when is_won then amount_usd end) as won_arr_usd
-    from {{ ref("int_opportunities_unioned") }}
-    where account_id is not null
+    from opportunities
     group by account_id
 )
 
