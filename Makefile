@@ -18,7 +18,7 @@ demo: $(STAMP) ## messy CRM data becomes scored, explained leads on this machine
 	@$(BIN)/python -m cli.demo
 
 test: $(STAMP) ## the whole suite, on real Redis, worker processes, DuckDB, dbt and a real small model
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder $(ARGS)
 
 ##@ Run it
 .PHONY: up down status logs reset

@@ -14,6 +14,8 @@ for _key in [key for key in os.environ if key.startswith(("GTM_", "SNOWFLAKE_", 
 
 import pytest  # noqa: E402
 import redis  # noqa: E402
+from xdist.remote import Producer  # noqa: E402
+from xdist.scheduler import LoadScopeScheduling  # noqa: E402
 
 from services.ingest.settings import ingest_settings  # noqa: E402
 from services.scoring.settings import scoring_settings  # noqa: E402
@@ -24,6 +26,19 @@ from shared.operations.migrate import migrate  # noqa: E402
 from tests.ports import free_port  # noqa: E402
 
 REPOSITORY = Path(__file__).parent.parent
+
+
+class _ByHouse(LoadScopeScheduling):
+    """Tests that share a running house, or a build, go to one worker; else those of one file do, in their order."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return {"e2e": "e2e", "dbt": "builds", "transform": "builds"}.get(file.split("/")[1], file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """For `pytest --numprocesses N`."""
+    return _ByHouse(config, log)
 
 
 @pytest.fixture(autouse=True)
