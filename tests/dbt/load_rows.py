@@ -69,7 +69,7 @@ ROLLS: dict[str, dict[str, Roll]] = {
         "occurred_at": moment(200),
         "page_url": one_of("https://fleet.example/pricing", "https://fleet.example/blog", None),
         "page_title": one_of("Pricing", "Home &amp; away", None),
-        "referrer": one_of("https://www.google.com/", None),
+        "referrer": one_of("https://www.google.com/", "https://www.fleet.example/blog", None),
         "utm_source": one_of("google", "linkedin", "hubspot", None, None),
         "utm_medium": one_of("cpc", "email", "paid_social", None, None),
         "utm_campaign": one_of("brand", None),

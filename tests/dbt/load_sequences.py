@@ -71,7 +71,8 @@ class Sequence:
         self.build()
         for _ in range(days):
             self.day()
-        self.change_settings()
+        if self.random.random() < 0.5:  # a new setting computes much anew, also what should have been noticed before
+            self.change_settings()
         self.build()
         self.check_repeat_touches_nothing()
         self.check_full_refresh_is_equal()
@@ -81,7 +82,7 @@ class Sequence:
         for _ in range(self.random.choice((1, 1, 2))):
             happened = [self.world.happen() for _ in range(self.random.choice((1, 2, 3, 12)))]
             # What attribution must notice by itself, each time.
-            happened += [self.world.renegotiate(), self.world.correct("hubspot_web_visits")]
+            happened += [self.world.renegotiate(), self.world.correct("hubspot_web_visits"), self.world.retag()]
             self.land("; ".join(happened))
         if self.random.random() < 0.3:
             self.change_settings()

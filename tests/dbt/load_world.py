@@ -1,6 +1,6 @@
 """Two CRMs, a web site and a billing system in miniature, where everything that can change does, at random."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from random import Random
 
@@ -124,6 +124,15 @@ class World:
             self._put(log, f"{survivor}|{merged}", record)
         return f"{table} {merged} merged into {survivor}"
 
+    def retag(self) -> str:
+        """The links of a campaign were tagged wrong: visits change their channel, and nothing else."""
+        names = list(self.records["hubspot_web_visits"])
+        names = self.random.sample(names, min(len(names), 5))
+        tags = dict(self.random.choice(_TAGS))
+        for name in names:
+            self._put("hubspot_web_visits", name, tags)
+        return f"visits {', '.join(names)} retagged: {tags}"
+
     def share_browser(self) -> str:
         """A browser that was one person's is used by another one, or by nobody known."""
         name = self._pick("hubspot_web_visits")
@@ -163,9 +172,15 @@ _HAPPENINGS: Mapping[Callable[[World], str], int] = {
     World.delete_or_restore: 4,
     World.renegotiate: 5,
     World.merge: 2,
+    World.retag: 2,
     World.share_browser: 2,
     World.repeat: 1,
 }
+_TAGS: Sequence[Record] = (
+    {"utm_source": "google", "utm_medium": "cpc"},
+    {"utm_source": "linkedin", "utm_medium": "paid_social"},
+    {"utm_source": "hubspot", "utm_medium": "email"},
+)
 # Tables by how often something happens there: those that incremental models read come up more often.
 _LIVELY = (
     *("hubspot_web_visits",) * 7,
