@@ -95,6 +95,7 @@ hubspot_opportunities as (
     select
         deals.source_system,
         deals.source_record_id,
+        deals.loaded_at,
         coalesce(
             accounts.account_id, account_of_deal_companies.account_id, account_of_deal_contacts.account_id
         ) as account_id,
@@ -129,6 +130,7 @@ opportunities as (
     select
         opportunities.source_system,
         opportunities.source_record_id,
+        opportunities.loaded_at,
         accounts.account_id,
         opportunities.opportunity_name,
         opportunities.stage_name,
@@ -149,6 +151,7 @@ opportunities as (
     select
         source_system,
         source_record_id,
+        loaded_at,
         account_id,
         opportunity_name,
         stage_name,
@@ -184,5 +187,6 @@ select
         else close_at
     end as closed_at,
     created_at,
+    loaded_at,
     {{ audit_columns() }}
 from opportunities

@@ -1,4 +1,9 @@
 {%- set end_of_day = dbt.dateadd("day", 1, "cast(" ~ as_of_date() ~ " as timestamp)") -%}
+{#-
+    Salesforce leaves the planned close date as it is when a stage is closed: a close later than the day on which the record
+    was landed is a plan, and the record closed before we learned of it.
+-#}
+{%- set was_planned = "cast(closed_at as date) > cast(loaded_at as date)" -%}
 
 with visits as (
     select
@@ -39,8 +44,8 @@ opportunities as (
     select
         account_id,
         amount_usd,
-        is_closed and (closed_at is null or closed_at < {{ end_of_day }}) as is_closed,
-        is_won and (closed_at is null or closed_at < {{ end_of_day }}) as is_won
+        is_closed and (closed_at is null or closed_at < {{ end_of_day }} or {{ was_planned }}) as is_closed,
+        is_won and (closed_at is null or closed_at < {{ end_of_day }} or {{ was_planned }}) as is_won
     from {{ ref("int_opportunities_unioned") }}
     where account_id is not null and (created_at is null or created_at < {{ end_of_day }})
 ),
