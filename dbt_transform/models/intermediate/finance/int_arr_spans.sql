@@ -8,8 +8,9 @@ with subscriptions as (
         subscriptions.source_record_id,
         subscriptions.plan_name,
         subscriptions.arr_usd,
-        cast(subscriptions.started_at as date) as started_on,
-        -- The last minute of a day is that day's end: what ends then has run on it. What ends at noon hasn't.
+        -- The last minute of a day is that day's end: what ends then has run on it, and what begins then begins with the
+        -- next one. What ends at noon hasn't.
+        cast({{ dbt.dateadd("minute", 1, "subscriptions.started_at") }} as date) as started_on,
         cast({{ dbt.dateadd("minute", 1, "subscriptions.ended_at") }} as date) as ended_on,
         coalesce(by_salesforce_id.account_id, by_hubspot_id.account_id, domains.account_id) as account_id,
         -- What the bill names, so that one customer's subscriptions stay together until the account is found.
