@@ -1,5 +1,5 @@
 {%- set contract_months = var("arr_contract_months", none) -%}
-{#- A renewal is often signed after the contract's end: within these days what ran has gone on. -#}
+{#- A renewal is often signed after the contract's end: within these days, the last one too, what ran has gone on. -#}
 {%- set late_renewal_days = 90 -%}
 
 with subscriptions as (
@@ -8,8 +8,8 @@ with subscriptions as (
         subscriptions.source_record_id,
         subscriptions.plan_name,
         subscriptions.arr_usd,
-        -- The last minute of a day is that day's end: what ends then has run on it, and what begins then begins with the
-        -- next one. What ends at noon hasn't.
+        -- The last minute of a day is that day's end: what ends then has run on it, what begins then runs from
+        -- the next one. What ends at noon hasn't.
         cast({{ dbt.dateadd("minute", 1, "subscriptions.started_at") }} as date) as started_on,
         cast({{ dbt.dateadd("minute", 1, "subscriptions.ended_at") }} as date) as ended_on,
         coalesce(by_salesforce_id.account_id, by_hubspot_id.account_id, domains.account_id) as account_id,
@@ -96,18 +96,16 @@ contract_spans as (
     from renewed
 ),
 {%- else -%}
--- The days from which a contract runs another length: its own, and those of the renewals that name no other amount.
-lengths as (
-    select
-        source_system,
-        source_record_id,
-        started_on as length_starts_on
-    from renewed
-    union all
+-- Renewals that name no other amount let what ran go on. The first carries it into its second length, and so forth.
+repeats as (
     select
         renewed.source_system,
         renewed.source_record_id,
-        renewal_days.started_on as length_starts_on
+        renewed.started_on,
+        renewal_days.started_on as repeated_on,
+        row_number() over (
+            partition by renewed.source_system, renewed.source_record_id order by renewal_days.started_on
+        ) as repeat_number
     from renewed
     inner join renewal_days
         on
@@ -117,42 +115,55 @@ lengths as (
     where renewed.renewed_on is null or renewal_days.started_on < renewed.renewed_on
 ),
 
-length_ends as (
+repeat_limits as (
     select
-        source_system,
-        source_record_id,
-        cast({{ dbt.dateadd("month", contract_months, "length_starts_on") }} as date) as length_ends_on,
-        lead(length_starts_on) over (
-            partition by source_system, source_record_id order by length_starts_on
-        ) as next_length_starts_on
-    from lengths
+        repeats.*,
+        {{ dbt.dateadd("month", "repeat_number * " ~ contract_months, "started_on") }} as length_ends_on
+    from repeats
 ),
 
--- The first end that no renewal comes in time for.
-contract_ends as (
+-- Those before the first that comes too late.
+repeats_in_time as (
     select
         source_system,
         source_record_id,
-        min(length_ends_on) as runs_out_on
-    from length_ends
-    where
-        next_length_starts_on is null
-        or next_length_starts_on > {{ dbt.dateadd("day", late_renewal_days, "length_ends_on") }}
+        coalesce(
+            min(
+                case
+                    when repeated_on > {{ dbt.dateadd("day", late_renewal_days, "length_ends_on") }} then repeat_number
+                end
+            ) - 1,
+            count(*)
+        ) as repeats
+    from repeat_limits
     group by source_system, source_record_id
+),
+
+contract_ends as (
+    select
+        renewed.*,
+        cast(
+            {{ dbt.dateadd(
+                "month",
+                "(1 + coalesce(repeats_in_time.repeats, 0)) * " ~ contract_months,
+                "renewed.started_on",
+            ) }} as date
+        ) as runs_out_on
+    from renewed
+    left join repeats_in_time
+        on
+            renewed.source_system = repeats_in_time.source_system
+            and renewed.source_record_id = repeats_in_time.source_record_id
 ),
 
 contract_spans as (
     select
-        renewed.*,
+        contract_ends.*,
         case
-            when renewed.renewed_on < contract_ends.runs_out_on then renewed.renewed_on
-            else contract_ends.runs_out_on
+            when renewed_on <= {{ dbt.dateadd("day", late_renewal_days, "runs_out_on") }} then renewed_on
+            else runs_out_on
         end as ended_on
-    from renewed
-    inner join contract_ends
-        on
-            renewed.source_system = contract_ends.source_system
-            and renewed.source_record_id = contract_ends.source_record_id
+    from contract_ends
 ),
 {%- endif %}
 
