@@ -1,5 +1,9 @@
-{#- A form is sent from a page that a visit has led to: the visit's channel, if it began so recently. -#}
+{#-
+    A form is sent from a page that a visit has led to: the visit's channel, if its last page was seen so recently. A long
+    visit began earlier; one that nothing has begun in so many hours came directly.
+-#}
 {%- set minutes_from_visit_to_form = 30 -%}
+{%- set hours_of_visit = 12 -%}
 
 with forms as (
     select
@@ -26,20 +30,30 @@ select
     forms.load_id,
     forms.loaded_at,
     forms.contact_id,
-    coalesce(visits.channel, 'direct') as channel,
+    case
+        when
+            visits.channel <> 'internal'
+            and max(visits.visited_at) over (partition by forms.source_record_id)
+            >= {{ dbt.dateadd("minute", -minutes_from_visit_to_form, "forms.submitted_at") }}
+            then visits.channel
+        else 'direct'
+    end as channel,
     forms.form_name,
     forms.page_url,
     forms.submitted_at,
     {{ audit_columns() }}
 from forms
--- A page that the same site led to goes on with a visit: what brought the visit is what brought the form.
+-- A page that the same site led to (`internal`) goes on with a visit: what brought the visit is what brought the form.
 left join {{ ref("int_visits_resolved") }} as visits
     on
         forms.contact_id = visits.contact_id
-        and visits.channel <> 'internal'
         and forms.submitted_at >= visits.visited_at
-        and {{ dbt.dateadd("minute", -minutes_from_visit_to_form, "forms.submitted_at") }} <= visits.visited_at
+        and {{ dbt.dateadd("hour", -hours_of_visit, "forms.submitted_at") }} <= visits.visited_at
 {{ top_n_by(
     ["forms.source_record_id"],
-    ["visits.visited_at desc nulls last", "visits.source_record_id desc nulls last"],
+    [
+        "case when visits.channel = 'internal' then 1 else 0 end",
+        "visits.visited_at desc nulls last",
+        "visits.source_record_id desc nulls last",
+    ],
 ) }}
