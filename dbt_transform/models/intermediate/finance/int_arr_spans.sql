@@ -54,13 +54,15 @@ renewal_days as (
     select
         account_id,
         started_on,
-        max(arr_usd) > 0 as is_priced
+        max(arr_usd) > 0 as is_priced,
+        max(case when contract_type = 'contraction' then arr_usd else 0 end) > 0 as says_what_is_left
     from contracts
     where contract_type in ('renewal', 'contraction')
     group by account_id, started_on
 ),
 
--- Both take the place of what ran before them; one without an amount adds nothing, and what ran goes on.
+-- Both take the place of what ran before them, and a contraction that of the same day's renewals ("renewed with fewer
+-- seats"), which so run for no day; one without an amount adds nothing, and what ran goes on.
 renewed as (
     select
         contracts.source_system,
@@ -75,8 +77,15 @@ renewed as (
     left join renewal_days
         on
             contracts.account_id = renewal_days.account_id
-            and contracts.started_on < renewal_days.started_on
             and renewal_days.is_priced
+            and (
+                contracts.started_on < renewal_days.started_on
+                or (
+                    contracts.started_on = renewal_days.started_on
+                    and contracts.contract_type = 'renewal'
+                    and renewal_days.says_what_is_left
+                )
+            )
     where contracts.contract_type not in ('renewal', 'contraction') or contracts.arr_usd > 0
     group by
         contracts.source_system,
