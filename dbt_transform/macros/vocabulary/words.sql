@@ -65,9 +65,31 @@
 
 
 {#
+    Two hosts of one owner, by their last labels: two of them, or three where the second last is a country's own
+    (`acme.co.uk`) or a platform's on which everybody is a neighbour. Cheaper on millions of visits than the public suffix
+    list, and the same whenever that is renewed; where it is in doubt, two owners.
+#}
+{% macro has_same_owner(host, other_host) -%}
+    split_part({{ host }}, '.', -1) = split_part({{ other_host }}, '.', -1)
+    and split_part({{ host }}, '.', -2) = split_part({{ other_host }}, '.', -2)
+    and (
+        split_part({{ host }}, '.', -3) = split_part({{ other_host }}, '.', -3)
+        or not (
+            (length(split_part({{ host }}, '.', -1)) = 2 and length(split_part({{ host }}, '.', -2)) <= 3)
+            or split_part({{ host }}, '.', -2) in (
+                'amazonaws', 'appspot', 'azurewebsites', 'blogspot', 'cloudfront', 'github', 'gitlab', 'herokuapp',
+                'hs-sites', 'hubspotpagebuilder', 'myshopify', 'netlify', 'notion', 'pages', 'squarespace',
+                'substack', 'tumblr', 'vercel', 'webflow', 'weebly', 'wixsite', 'wordpress'
+            )
+        )
+    )
+{%- endmacro %}
+
+
+{#
     Marketing channel of a visit. Tagged links first, then the referring site, else the visitor came directly. A page that
     the same site led to is `internal`: the visit goes on, and nothing brought it. The same site: one of the hosts is the
-    other or a part of it (`blog.fleet.example` of `www.fleet.example`).
+    other or a part of it (`blog.fleet.example` of `www.fleet.example`), or both are parts of one owner's.
 
     `source`, `medium`, `host` (the referrer's) and `page_host`: columns in lower case, empty for none.
 #}
@@ -84,6 +106,7 @@
                 {{ came_from }} = {{ came_to }}
                 or right({{ came_from }}, length({{ came_to }}) + 1) = '.' || {{ came_to }}
                 or right({{ came_to }}, length({{ came_from }}) + 1) = '.' || {{ came_from }}
+                or ({{ has_same_owner(page_host, host) }})
             )
             then 'internal'
         when {{ medium }} in ('email', 'e-mail', 'newsletter') or {{ source }} in ('email', 'newsletter') then 'email'
