@@ -66,8 +66,8 @@
 
 {#
     Two hosts of one owner, by their last labels: two of them, or three where the second last is a country's own
-    (`acme.co.uk`) or a platform's on which everybody is a neighbour. Cheaper on millions of visits than the public suffix
-    list, and the same whenever that is renewed; where it is in doubt, two owners.
+    (`acme.co.uk`) or a platform's on which everybody is a neighbour. Cheaper on millions of visits than the public
+    suffix list, and the same whenever that is renewed; where it is in doubt, two owners.
 #}
 {% macro has_same_owner(host, other_host) -%}
     split_part({{ host }}, '.', -1) = split_part({{ other_host }}, '.', -1)

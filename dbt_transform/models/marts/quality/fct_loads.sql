@@ -6,6 +6,9 @@
 
     A load that changed nothing has no row in RAW; a row of RAW always has its load in raw.loads.
 -#}
+{%- set inserted_and_updated = "coalesce(loads.inserted, 0) + coalesce(loads.updated, 0)" -%}
+{%- set rows_brought = "greatest(coalesce(raw_rows.rows_now, 0), " ~ inserted_and_updated ~ ")" %}
+
 with raw_rows as (
     {%- for source_system, tables in fromjson(staged_tables()).items() %}
     {%- set last_source = loop.last %}
@@ -36,14 +39,12 @@ select
     cast(loads.unchanged as bigint) as unchanged,
     cast(loads.duplicates as bigint) as duplicates,
     cast(loads.rejected as bigint) as rejected,
+    cast({{ rows_brought }} as bigint) as rows_brought,
     cast(coalesce(raw_rows.rows_now, 0) as bigint) as rows_now,
     cast(coalesce(raw_rows.quarantined_rows, 0) as bigint) as quarantined_rows,
     cast(
         case
-            when raw_rows.rows_now > 0
-                then
-                    cast(raw_rows.quarantined_rows as decimal(18, 6))
-                    / greatest(raw_rows.rows_now, coalesce(loads.inserted, 0) + coalesce(loads.updated, 0))
+            when raw_rows.rows_now > 0 then cast(raw_rows.quarantined_rows as decimal(18, 6)) / {{ rows_brought }}
             else 0
         end as decimal(9, 6)
     ) as quarantined_share,

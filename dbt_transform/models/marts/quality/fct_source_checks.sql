@@ -47,7 +47,7 @@ quarantine as (
             when quarantined_share > {{ warn_share }} then 'warn'
             else 'pass'
         end as outcome,
-        source || ': ' || cast(quarantined_rows as varchar) || ' of ' || cast(rows_now as varchar) || ' rows of '
+        source || ': ' || cast(quarantined_rows as varchar) || ' of ' || cast(rows_brought as varchar) || ' rows of '
         || source_table || ' that load ' || load_id || ' brought are quarantined. analytics.quarantine_rows says why.'
         || ' Mend them in the source and sync again; if they may stay out of the marts, raise'
         || ' GTM_QUARANTINE_FAIL_SHARE (now {{ fail_share }}) or'
