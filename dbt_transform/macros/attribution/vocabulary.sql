@@ -48,30 +48,57 @@
 
 {# HubSpot's deal types and Salesforce's opportunity types, and what people type instead. #}
 {% macro to_opportunity_type(column) -%}
-    {%- set text = "replace(replace(replace(lower(coalesce(" ~ column ~ ", '')), '_', ''), '-', ''), ' ', '')" -%}
+    {%- set text = type_letters(column) -%}
     case
         when {{ text }} like '%renew%' or {{ text }} like '%replacement%' then 'renewal'
         when {{ text }} like '%downgrade%' or {{ text }} like '%contraction%' then 'contraction'
-        when
-            {{ text }} like '%existing%' or {{ text }} like '%expansion%' or {{ text }} like '%upgrade%'
-            or {{ text }} like '%upsell%' or {{ text }} like '%crosssell%' or {{ text }} like '%addon%' then 'expansion'
+        when {{ text }} like '%existing%' or {{ says_expansion(column) }} then 'expansion'
         when {{ text }} like '%new%' then 'new_business'
         else 'other'
     end
 {%- endmacro %}
 
 
+{% macro type_letters(column) -%}
+    replace(replace(replace(lower(coalesce({{ column }}, '')), '_', ''), '-', ''), ' ', '')
+{%- endmacro %}
+
+
+{# True where the CRM's own type says that more was sold, false where it says existing business, or nothing. #}
+{% macro says_expansion(column) -%}
+    {%- set text = type_letters(column) -%}
+    (
+        {{ text }} like '%expansion%' or {{ text }} like '%upgrade%' or {{ text }} like '%upsell%'
+        or {{ text }} like '%crosssell%' or {{ text }} like '%addon%'
+    )
+{%- endmacro %}
+
+
 {#
-    What a won opportunity does to the recurring revenue: its type, and a renewal by its name where the CRM says only that
-    it is other or existing business (all that HubSpot's own list has). A firm of renewable energy renews nothing by that.
+    What a won opportunity does to the recurring revenue: its type, and a renewal by its name where the CRM's own type says
+    no more than existing business (all that HubSpot's own list has), something else or nothing.
 #}
-{% macro to_contract_type(opportunity_type, opportunity_name) -%}
+{% macro to_contract_type(opportunity_type, told_type, opportunity_name, account_name) -%}
     case
         when
             coalesce({{ opportunity_type }}, 'other') in ('expansion', 'other')
-            and replace(lower({{ opportunity_name }}), 'renewable', '') like '%renew%' then 'renewal'
+            and not {{ says_expansion(told_type) }}
+            and {{ is_named_renewal(opportunity_name, account_name) }} then 'renewal'
         else coalesce({{ opportunity_type }}, 'other')
     end
+{%- endmacro %}
+
+
+{#
+    True where a form of "renew" is a word of the name, but not of the account's own name in it (ReNew Power), and not of
+    a non-renewal or pre-renewal. Renewi and renewables are other words. Null without a name.
+#}
+{% macro is_named_renewal(opportunity_name, account_name) -%}
+    {%- set words = "' ' || " ~ normalized_name(opportunity_name) ~ " || ' '" -%}
+    {%- set account_words = "' ' || coalesce(" ~ normalized_name(account_name) ~ ", ' ') || ' '" -%}
+    {%- set own_words = "replace(" ~ words ~ ", " ~ account_words ~ ", ' ')" -%}
+    {%- set renewal = "renew(al|als|ed|ing)?" -%}
+    {{ matches(replace_pattern(own_words, " (non|pre) " ~ renewal ~ " ", " "), ".* " ~ renewal ~ " .*") }}
 {%- endmacro %}
 
 

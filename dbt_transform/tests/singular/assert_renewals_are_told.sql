@@ -8,8 +8,9 @@ select
     account_id,
     count(*) as running_opportunities,
     sum(arr_usd) as running_arr_usd,
-    'Do these won opportunities add up, or does the later one renew the earlier? Give renewals a type or a name with '
-    || '"renewal" in the CRM, or set GTM_ARR_CONTRACT_MONTHS.' as message
+    'Do these won opportunities add up, or does the later one renew the earlier? Give renewals their type in the CRM '
+    || '(or, where it says existing business or nothing, a name with the word "renewal"), or set '
+    || 'GTM_ARR_CONTRACT_MONTHS.' as message
 from (
     select
         account_id,

@@ -40,10 +40,25 @@ contracts as (
         opportunities.source_record_id,
         opportunities.account_id,
         opportunities.opportunity_id as customer_named,
-        {{ to_contract_type("opportunities.opportunity_type", "opportunities.opportunity_name") }} as contract_type,
+        {{ to_contract_type(
+            "opportunities.opportunity_type",
+            "coalesce(of_salesforce.opportunity_type, of_hubspot.deal_type)",
+            "opportunities.opportunity_name",
+            "accounts.account_name",
+        ) }} as contract_type,
         coalesce(opportunities.amount_usd, 0) as arr_usd,
         coalesce(opportunities.close_date, cast(opportunities.created_at as date)) as started_on
     from {{ ref("int_opportunities_unioned") }} as opportunities
+    -- The type in the CRM's own words tells an upsell from other existing business.
+    left join {{ ref("stg_salesforce__opportunities") }} as of_salesforce
+        on
+            opportunities.source_system = of_salesforce.source_system
+            and opportunities.source_record_id = of_salesforce.source_record_id
+    left join {{ ref("stg_hubspot__deals") }} as of_hubspot
+        on
+            opportunities.source_system = of_hubspot.source_system
+            and opportunities.source_record_id = of_hubspot.source_record_id
+    left join {{ ref("int_accounts_merged") }} as accounts on opportunities.account_id = accounts.account_id
     left join (select distinct account_id from subscriptions) as billed
         on opportunities.account_id = billed.account_id
     where opportunities.is_won and billed.account_id is null
