@@ -60,7 +60,8 @@ select
     copied.account_id,
     deals.amount_usd,
     'This deal is not counted: it names a Salesforce opportunity, as an older deal did that was deleted. Is it '
-    || 'another sale? Then clear its Salesforce id in HubSpot, else let it say the amount and day of the opportunity.' as message
+    || 'another sale? Then clear its Salesforce id in HubSpot, else give it the amount and the close date of the '
+    || 'opportunity.' as message
 from deals
 inner join first_deleted
     on
