@@ -13,8 +13,8 @@ with people as (
     where account_id is not null
 ),
 
--- Email events know an address only. HubSpot sends the mail, so its own contact comes first; the address of a record that
--- was merged away speaks for the one that it became, after all that live. People are live or merged, so none is deleted.
+-- Email events know an address only. HubSpot sends the mail, so its own contact comes first; the address of a record
+-- that was merged away speaks for the one that it became, after all that live. People are live or merged: none is gone.
 addresses as (
     select
         email,
