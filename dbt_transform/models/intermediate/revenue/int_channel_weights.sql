@@ -61,8 +61,8 @@ conversions as (
     from eliminated_{{ channels | length }}
 ),
 
--- Thousandths: the paths' own sampling error is larger, and a closed month isn't restated for less. Whole parts from here
--- on, since a sum of doubles depends on their order.
+-- Thousandths: the paths' own sampling error is larger, and a closed month isn't restated for less. Whole parts from
+-- here on, since a sum of doubles depends on their order.
 effects as (
     select
         removals.close_month,

@@ -17,7 +17,7 @@ with won as (
         opportunities.closed_at,
         cast(date_trunc('month', opportunities.closed_at) as date) as close_month,
         cast(round(coalesce(opportunities.amount_usd, 0) * 100) as bigint) as amount_cents,
-        -- What was created after the close led nowhere. The second of the close counts to its end, as it does for touches.
+        -- What was created after the close led nowhere. The close's second counts to its end, as it does for touches.
         case
             when leads.lead_created_at < {{ dbt.dateadd("second", 1, "opportunities.closed_at") }}
                 then leads.lead_created_at
