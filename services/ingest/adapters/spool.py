@@ -24,6 +24,16 @@ class Spool:
         self._folder = folder
         self._rows: dict[str, _Stream] = {}
         self._rejects: dict[str, _Stream] = {}
+        self.ended_scans: list[str] = []
+
+    @property
+    def rows(self) -> int:
+        """Of all tables, rejects included."""
+        return sum(stream.count for stream in (*self._rows.values(), *self._rejects.values()))
+
+    def end_scan(self, table: str) -> None:
+        """The table's ScanEnd: the whole of it has been read."""
+        self.ended_scans.append(table)
 
     @property
     def tables(self) -> list[str]:
