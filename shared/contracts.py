@@ -3,6 +3,7 @@
 Messages carry a job's id and nothing else; the request is read from the job's row.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -40,9 +41,16 @@ TASKS: dict[JobKind, tuple[str, str]] = {
 }
 
 
-# Of these one job runs at a time in the whole house, whatever the number of workers: two dbt builds would write the
-# same tables. The others wait in the queue (shared/jobs/leases.py).
-ONE_AT_A_TIME = frozenset({JobKind.BUILD})
+def lane_of(kind: JobKind, request: Mapping[str, Any]) -> str | None:
+    """Of the jobs with one lane, one runs at a time in the whole house, whatever the number of workers.
+
+    Two dbt builds would write the same tables; two syncs of a source would move its cursors past each other's rows. The
+    others wait in the queue (shared/jobs/leases.py). None: nothing is in the job's way.
+    """
+    if kind == JobKind.BUILD:
+        return "build"
+    return f"sync:{request['source']}" if kind == JobKind.SYNC else None
+
 
 QUEUES = sorted({queue for _, queue in TASKS.values()})
 
@@ -55,12 +63,15 @@ class SyncRequest(_Request):
     """Read one source and land it. `full` ignores the stored cursor; `incremental` reads what changed since.
 
     `accept_volume`: the number of rows read is right however few they are, and later loads are compared with it.
+    `on_schema_change`: what becomes of a field that the source has got, lost or retyped since the last sync. evolve: it
+    is kept in `extra`; freeze: the sync fails; quarantine: rows that fill a new field are rejected.
     """
 
     source: str = Field(min_length=1, max_length=64, examples=["mock"])
     mode: Literal["incremental", "full"] = "incremental"
     options: dict[str, Any] = Field(default_factory=dict, examples=[{"accounts": 500, "visits": 20000}])
     accept_volume: bool = False
+    on_schema_change: Literal["evolve", "freeze", "quarantine"] = "evolve"
 
 
 NodeSelector = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.,:+@*\-/ ]{1,200}$", examples=["dim_accounts+"])]

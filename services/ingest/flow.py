@@ -10,7 +10,7 @@ from services.ingest.adapters.raw_tables import create_raw_tables
 from services.ingest.adapters.row_hashes import rehash_older_rows
 from services.ingest.adapters.sources import open_source
 from services.ingest.adapters.spool import Spool, open_spool
-from services.ingest.domain.sources import Source, SourceStates
+from services.ingest.domain.sources import Source, SourceBatch, SourceStates, SyncRun
 from services.ingest.settings import IngestSettings
 from shared.contracts import SyncRequest
 from shared.jobs.context import JobContext
@@ -36,7 +36,8 @@ def sync_source(
     """
     request = SyncRequest.model_validate(job.request)
     remembered = states.get(request.source)
-    source = open_source(request, settings, remembered)
+    run = SyncRun(job.job_id, request.mode, datetime.now(UTC), remembered)
+    source = open_source(request, settings, run)
     if source.state is not None and source.state != remembered:
         states.put(source.name, source.state)
     with open_spool(settings.spool_dir) as spool:
@@ -63,6 +64,8 @@ def read_source(job: JobContext, source: Source, settings: IngestSettings, spool
     """
     first: list[dict[str, Any]] = []
     for batch in source.read(settings.batch_rows):
+        if not isinstance(batch, SourceBatch):
+            continue
         job.report(batch.table, spool.add(batch))
         for reject in batch.rejects[: _FIRST_REJECTS - len(first)]:
             first.append({"table": batch.table, "file": reject.file, "line": reject.line, "reason": reject.reason})

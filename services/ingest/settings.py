@@ -5,19 +5,40 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
+from shared.errors import InvalidRequest
 from shared.settings import EnvSettings
 
 
 class IngestSettings(EnvSettings):
-    """Where sources may read, and how much of one is held in memory."""
+    """Where sources may read, how much of one is held before it lands, and the CRMs' addresses and credentials."""
 
     data_dir: Path = Field(Path("var"), validation_alias="GTM_DATA_DIR")
     files_roots: Annotated[tuple[Path, ...], NoDecode] = Field((Path("data"),), validation_alias="GTM_FILES_ROOTS")
     sources_dir: Path = Field(Path("config/sources"), validation_alias="GTM_SOURCES_DIR")
     batch_rows: int = Field(50_000, ge=1, validation_alias="GTM_INGEST_BATCH_ROWS")
+    segment_rows: int = Field(20_000, ge=1, validation_alias="GTM_INGEST_SEGMENT_ROWS")
+    segment_seconds: float = Field(5, ge=0, validation_alias="GTM_INGEST_SEGMENT_SECONDS")
+    crm_lookback_seconds: int = Field(300, ge=0, validation_alias="GTM_CRM_LOOKBACK_SECONDS")
+
+    hubspot_token: SecretStr | None = Field(None, validation_alias="GTM_HUBSPOT_TOKEN")
+    hubspot_url: str = Field("https://api.hubapi.com", validation_alias="GTM_HUBSPOT_URL")
+    hubspot_requests_per_10_seconds: int = Field(100, ge=1, validation_alias="GTM_HUBSPOT_REQUESTS_PER_10_SECONDS")
+
+    salesforce_login_url: str | None = Field(None, validation_alias="GTM_SALESFORCE_LOGIN_URL")
+    salesforce_client_id: str | None = Field(None, validation_alias="GTM_SALESFORCE_CLIENT_ID")
+    salesforce_client_secret: SecretStr | None = Field(None, validation_alias="GTM_SALESFORCE_CLIENT_SECRET")
+    salesforce_username: str | None = Field(None, validation_alias="GTM_SALESFORCE_USERNAME")
+    salesforce_private_key_file: Path | None = Field(None, validation_alias="GTM_SALESFORCE_PRIVATE_KEY_FILE")
+    salesforce_api_version: str = Field("62.0", pattern=r"^\d+\.0$", validation_alias="GTM_SALESFORCE_API_VERSION")
+    salesforce_quota_percent_total: float = Field(
+        80, gt=0, le=100, validation_alias="GTM_SALESFORCE_QUOTA_PERCENT_TOTAL"
+    )
+    salesforce_quota_percent_per_run: float = Field(
+        25, gt=0, le=100, validation_alias="GTM_SALESFORCE_QUOTA_PERCENT_PER_RUN"
+    )
 
     @field_validator("files_roots", mode="before")
     @classmethod
@@ -28,6 +49,22 @@ class IngestSettings(EnvSettings):
     def spool_dir(self) -> Path:
         """Where batches wait to be merged; on the data folder's disk, since /tmp is often memory."""
         return self.data_dir / "spool"
+
+    def require(self, source: str, *fields: str) -> None:
+        """For a source's check: raises InvalidRequest `source-not-configured` naming each setting that is not set."""
+        names = [self._variable(field) for field in fields if getattr(self, field) in (None, "")]
+        if names:
+            raise InvalidRequest(
+                f"Source '{source}' needs {', '.join(names)} in the environment or .env of the ingest service and its "
+                "worker (see .env.example); then restart both.",
+                code="source-not-configured",
+                title="The source is not configured",
+                settings=names,
+            )
+
+    @classmethod
+    def _variable(cls, field: str) -> str:
+        return str(cls.model_fields[field].validation_alias)
 
 
 @lru_cache

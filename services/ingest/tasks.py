@@ -7,7 +7,7 @@ from celery import Task, shared_task
 from services.ingest.adapters.states import OperationsSourceStates
 from services.ingest.flow import sync_source as run_sync
 from services.ingest.settings import ingest_settings
-from shared.jobs.context import JobContext
+from shared.jobs.context import HeldJob
 from shared.jobs.runner import run_job
 from shared.operations.database import operations_database
 from shared.settings import warehouse_settings
@@ -19,6 +19,6 @@ def sync_source(self: Task, job_id: str) -> None:
     run_job(self.app, job_id, _sync)
 
 
-def _sync(job: JobContext) -> dict[str, Any]:
-    states = OperationsSourceStates(operations_database())
+def _sync(job: HeldJob) -> dict[str, Any]:
+    states = OperationsSourceStates(operations_database(), job.job_id, job.fence)
     return run_sync(job, open_warehouse(warehouse_settings()), ingest_settings(), states)

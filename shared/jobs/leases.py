@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from shared.contracts import ONE_AT_A_TIME, QUEUES, JobKind, JobState
+from shared.contracts import QUEUES, JobKind, JobState
 from shared.errors import GtmError, TerminalError
 from shared.jobs.owner import current_owner, current_place, is_known_dead
 from shared.jobs.transitions import Ticket, begin_job, end_job, lock_job, take_generation
@@ -61,7 +61,7 @@ class Leases:
 
         Gives no claim when someone else works on it, when it has ended, when its caller cancelled it, or when it was
         taken up `max_attempts` times already (then it fails, with the last error it met). Nor while another job of its
-        kind runs, where only one may: it stays queued, and the end of the other one gives its ticket.
+        lane runs: it stays queued, and the end of the other one gives its ticket.
         """
         with self._database.write() as session:
             job = lock_job(session, job_id)
@@ -180,10 +180,10 @@ class Leases:
 
     def _must_wait(self, session: Session, job: Job) -> bool:
         """A running job whose worker is lost counts too: it is taken up again first, so the order stays."""
-        if job.kind not in ONE_AT_A_TIME:
+        if job.lane is None:
             return False
-        self._database.lock_name(session, f"one {job.kind} at a time")
-        others = sa.select(Job.id).where(Job.kind == job.kind, Job.state == JobState.RUNNING, Job.id != job.id)
+        self._database.lock_name(session, f"one {job.lane} at a time")
+        others = sa.select(Job.id).where(Job.lane == job.lane, Job.state == JobState.RUNNING, Job.id != job.id)
         return session.execute(others.limit(1)).first() is not None
 
     def _end_if_due(self, session: Session, job: Job, now: datetime) -> list[Ticket] | None:

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from shared.contracts import ONE_AT_A_TIME, TASKS, TERMINAL_STATES, JobKind, JobState
+from shared.contracts import TASKS, TERMINAL_STATES, JobKind, JobState, lane_of
 from shared.operations.models import Generation, Job
 
 
@@ -44,6 +44,7 @@ def add_job(
         request=request,
         request_id=request_id,
         subject=subject,
+        lane=lane_of(kind, request),
         state=JobState.QUEUED,
         is_ready=position == 0,
         parent_id=parent.id if parent else None,
@@ -162,10 +163,10 @@ def take_generation(session: Session, job: Job) -> None:
 
 
 def _call_next(session: Session, job: Job) -> list[Ticket]:
-    """Where one job of a kind runs at a time, its end is the turn of the one that waits longest."""
-    if job.kind not in ONE_AT_A_TIME:
+    """Where one job of a lane runs at a time, its end is the turn of the one that waits longest."""
+    if job.lane is None:
         return []
-    waiting = sa.select(Job.id).where(Job.kind == job.kind, Job.state == JobState.QUEUED, Job.is_ready)
+    waiting = sa.select(Job.id).where(Job.lane == job.lane, Job.state == JobState.QUEUED, Job.is_ready)
     following = session.execute(waiting.order_by(Job.created_at, Job.id).limit(1)).scalar_one_or_none()
     return [Ticket(following, JobKind(job.kind))] if following is not None else []
 

@@ -41,6 +41,7 @@ class Job(Base):
         sa.Index("ix_jobs_open", "state", "lease_until"),
         sa.Index("ix_jobs_created", "created_at", "id"),
         sa.Index("ix_jobs_kind_finished", "kind", "finished_at"),
+        sa.Index("ix_jobs_lane", "lane", "state"),
     )
 
     id: Mapped[str] = mapped_column(sa.String(36), primary_key=True)
@@ -49,6 +50,7 @@ class Job(Base):
     request: Mapped[dict[str, Any]]
     request_id: Mapped[str | None] = mapped_column(sa.String(64))
     subject: Mapped[str | None] = mapped_column(sa.String(255))  # what a coalesced job is about: an account id
+    lane: Mapped[str | None] = mapped_column(sa.String(80))  # one job of a lane runs at a time; None: any number
     state: Mapped[str] = mapped_column(sa.String(16))
     is_ready: Mapped[bool] = mapped_column(default=True)  # False: waits for the child before it
     phase: Mapped[str | None] = mapped_column(sa.String(64))
@@ -118,6 +120,31 @@ class SourceState(Base):
     source: Mapped[str] = mapped_column(sa.String(128), primary_key=True)
     state: Mapped[dict[str, Any]]
     updated_at: Mapped[datetime]
+
+
+class SourceCursor(Base):
+    """One row per source and stream: how far what has landed reaches, and the job that got there."""
+
+    __tablename__ = "source_cursors"
+
+    source: Mapped[str] = mapped_column(sa.String(128), primary_key=True)
+    stream: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
+    cursor: Mapped[dict[str, Any]]
+    is_final: Mapped[bool]  # the stream was read to its end
+    job_id: Mapped[str] = mapped_column(sa.String(36))
+    updated_at: Mapped[datetime]
+
+
+class SourceField(Base):
+    """One row per source, RAW table and field of the source that it was last seen to have."""
+
+    __tablename__ = "source_fields"
+
+    source: Mapped[str] = mapped_column(sa.String(128), primary_key=True)
+    source_table: Mapped[str] = mapped_column(sa.String(128), primary_key=True)
+    field: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
+    field_type: Mapped[str | None] = mapped_column(sa.String(255))
+    seen_at: Mapped[datetime]
 
 
 class BuildRun(Base):

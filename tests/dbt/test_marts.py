@@ -7,6 +7,7 @@ from pathlib import Path
 from services.ingest.domain.raw_schema import RAW_TABLE_NAMES
 from tests.transform.builds import AUDIT_COLUMNS, BuiltTwice, House, RecordingJob
 from tests.transform.raw_rows import ROWS, land_rows
+from tests.unstaged import UNSTAGED
 
 ATTRIBUTION_MODELS = ["data_driven", "first_touch", "last_touch", "linear", "time_decay", "u_shaped", "w_shaped"]
 
@@ -19,7 +20,7 @@ def test_second_build_changes_nothing_but_audit_columns(built: BuiltTwice) -> No
 
 
 def test_rows_in_staging_and_quarantine_are_the_rows_in_raw(built: BuiltTwice) -> None:
-    for table in RAW_TABLE_NAMES:
+    for table in sorted({*RAW_TABLE_NAMES} - UNSTAGED):
         system, plural = table.split("_", 1)
         ((staged,),) = built.house.rows(f"select count(*) from analytics_staging.stg_{system}__{plural}")
         ((held,),) = built.house.rows(

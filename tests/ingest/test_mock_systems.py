@@ -8,7 +8,7 @@ import pytest
 
 from services.ingest.domain.mock.dirt_places import PLACES
 from services.ingest.domain.mock.generate import MOCK_TABLES, generate_tables
-from services.ingest.domain.mock.marketing import iterate_email_events
+from services.ingest.domain.mock.marketing import EMAIL_CHUNK_ROWS, EmailEvents
 from services.ingest.domain.mock.options import MockOptions
 from services.ingest.domain.mock.world import build_world
 
@@ -177,6 +177,7 @@ def test_other_currencies_are_an_option() -> None:
 
 def test_more_emails_than_a_chunk_have_ids_of_their_own() -> None:
     world = build_world(MockOptions(accounts=20, visits=700_000), AS_OF)
-    chunks = list(iterate_email_events(world.options, world.market, world.contacts, world.horizon))
-    events = [id_ for chunk in chunks for id_ in chunk["id"].tolist()]
-    assert len(chunks) == 2 and len(set(events)) == len(events) > 30_000
+    emails = EmailEvents(world.options, world.market, world.contacts, world.horizon)
+    chunks = [emails.build_chunk(chunk, rows) for chunk, rows in ((0, EMAIL_CHUNK_ROWS), (1, 1500))]
+    events = [id_ for chunk in chunks for id_ in chunk.columns["id"].to_pylist()]
+    assert len(set(events)) == len(events) > 30_000

@@ -15,6 +15,10 @@ def _start(store: JobStore) -> str:
     return store.start(JobKind.BUILD, BUILD).job.id
 
 
+def _sync(store: JobStore, source: str) -> str:
+    return store.start(JobKind.SYNC, {"source": source}).job.id
+
+
 def test_the_second_build_waits_and_the_first_one_calls_it(store: JobStore, leases: Leases) -> None:
     first, second, third = (_start(store) for _ in range(3))
     held = claim(leases, first)
@@ -29,8 +33,22 @@ def test_the_second_build_waits_and_the_first_one_calls_it(store: JobStore, leas
 
 def test_other_kinds_do_not_wait(store: JobStore, leases: Leases) -> None:
     claim(leases, _start(store))
+    claim(leases, _sync(store, "mock"))
     for _ in range(2):
-        claim(leases, store.start(JobKind.SYNC, {"source": "mock"}).job.id)
+        claim(leases, store.start(JobKind.SCORING, {}).job.id)
+
+
+def test_of_a_source_one_sync_runs_and_its_end_calls_the_next_one_of_that_source(
+    store: JobStore, leases: Leases
+) -> None:
+    first, other, second = (_sync(store, source) for source in ("hubspot", "salesforce", "hubspot"))
+    held = claim(leases, first)
+    assert leases.claim(second) == (None, [])
+    beside = claim(leases, other)
+    assert leases.end(beside, JobState.SUCCEEDED, result={}) == []
+    tickets = leases.end(held, JobState.SUCCEEDED, result={})
+    assert tickets is not None and [ticket.job_id for ticket in tickets] == [second]
+    claim(leases, second)
 
 
 def test_a_build_whose_worker_is_lost_goes_on_before_the_next(

@@ -6,7 +6,7 @@ from typing import Any
 
 from services.ingest.domain.mock.generate import generate_tables
 from services.ingest.domain.mock.options import MockOptions
-from services.ingest.domain.sources import SourceBatch
+from services.ingest.domain.sources import SourceBatch, SyncRun
 from services.ingest.settings import IngestSettings
 
 
@@ -37,6 +37,6 @@ def check_mock(options: MockOptions, settings: IngestSettings) -> None:
     """Nothing beyond the options themselves can be wrong."""
 
 
-def open_mock(options: MockOptions, settings: IngestSettings, state: dict[str, Any] | None) -> MockSource:
-    """The generator, at the day that `state` remembers."""
-    return MockSource(options, state)
+def open_mock(options: MockOptions, settings: IngestSettings, run: SyncRun) -> MockSource:
+    """The generator, at the day that the source's state remembers."""
+    return MockSource(options, run.state)

