@@ -32,6 +32,16 @@ def draw(rng: np.random.Generator, weights: Floats) -> Ints:
     return index
 
 
+def draw_alike(rng: np.random.Generator, weights: Floats, rows: int) -> Ints:
+    """As `draw`, for `rows` rows that have the same weights."""
+    cumulated = np.cumsum(weights)
+    values = rng.random(rows) * cumulated[-1]
+    index = np.zeros(rows, dtype=np.int64)
+    for threshold in cumulated:
+        index += values > threshold
+    return index
+
+
 def pick(rng: np.random.Generator, values: Texts, rows: int) -> Texts:
     """`rows` values, each as likely."""
     return values[rng.integers(0, len(values), rows)]

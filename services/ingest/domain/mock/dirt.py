@@ -6,18 +6,21 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, TypeAlias
 
 import numpy as np
+import pyarrow as pa
 
-from services.ingest.domain.mock.arrays import objects, pick
+from services.ingest.domain.mock.arrays import Flags
 from services.ingest.domain.mock.dirt_places import PLACES, DirtyPlaces
-from services.ingest.domain.mock.rows import Rows
+from services.ingest.domain.mock.rows import batch_of_text
+from services.ingest.domain.mock.texts import to_pool
+from services.ingest.domain.raw_schema import source_columns
 
 Row: TypeAlias = dict[str, str | None]
 
-_UNREADABLE_DATES: Final = objects(["N/A", "0000-00-00", "2026-13-45", "not set", "TBD"])
+_UNREADABLE_DATES: Final = ("N/A", "0000-00-00", "2026-13-45", "not set", "TBD")
 _LATE_DAYS: Final = (30, 200)
 _EXCEL_EPOCH: Final = datetime(1899, 12, 30, tzinfo=UTC)
-_TRUE_SPELLINGS: Final = objects(["TRUE", "True", "t", "yes", "Y", "1"])
-_FALSE_SPELLINGS: Final = objects(["FALSE", "False", "f", "no", "N", "0"])
+_TRUE_SPELLINGS: Final = ("TRUE", "True", "t", "yes", "Y", "1")
+_FALSE_SPELLINGS: Final = ("FALSE", "False", "f", "no", "N", "0")
 
 
 class _Spoiler:
@@ -47,11 +50,11 @@ class _Spoiler:
         if places.may_be_late:
             self.kinds.append((0.10, self.late_arrival))
 
-    def choose(self, columns: tuple[str, ...]) -> str:
-        return columns[int(self.rng.integers(0, len(columns)))]
+    def choose(self, texts: tuple[str, ...]) -> str:
+        return texts[int(self.rng.integers(0, len(texts)))]
 
     def unreadable_date(self, row: Row) -> Row:
-        row[self.choose(self.places.dates)] = pick(self.rng, _UNREADABLE_DATES, 1)[0]
+        row[self.choose(self.places.dates)] = self.choose(_UNREADABLE_DATES)
         return row
 
     def other_date_format(self, row: Row) -> Row:
@@ -73,7 +76,7 @@ class _Spoiler:
     def boolean_spelling(self, row: Row) -> Row:
         column = self.choose(self.places.flags)
         if row[column]:
-            row[column] = pick(self.rng, _TRUE_SPELLINGS if row[column] == "true" else _FALSE_SPELLINGS, 1)[0]
+            row[column] = self.choose(_TRUE_SPELLINGS if row[column] == "true" else _FALSE_SPELLINGS)
         return row
 
     def null_id(self, row: Row) -> Row:
@@ -153,35 +156,46 @@ class _Spoiler:
         return row
 
 
-def spoil(table: str, rows: Rows, dirt: float, rng: np.random.Generator) -> Rows:
-    """The rows with `dirt` of them spoilt, further versions and latecomers at the end; some more are deleted.
+def spoil(table: str, rows: pa.Table, dirt: float, rng: np.random.Generator) -> pa.Table:
+    """The batch with `dirt` of its rows spoilt, further versions and latecomers at the end; some more are deleted.
 
-    At dirt 0 the rows come back as they are.
+    Only the dirty rows become Python objects. At dirt 0 the batch comes back as it is.
     """
-    names, count = list(rows.columns), len(rows.deleted)
-    dirty = np.flatnonzero(rng.random(count) < dirt)
+    dirty = np.flatnonzero(rng.random(rows.num_rows) < dirt)
     if not len(dirty) or not PLACES[table].ids:
         return rows
-    deleted, columns = rows.deleted.copy(), {name: values.copy() for name, values in rows.columns.items()}
+    stays, spoilt = _spoil_all(table, rows.take(pa.array(dirty)), rng)
+    replaced = rows.num_rows + np.arange(np.count_nonzero(stays))
+    order = np.arange(rows.num_rows)
+    order[dirty[stays]] = replaced
+    order = np.append(
+        np.delete(order, dirty[~stays]), np.arange(rows.num_rows + len(replaced), rows.num_rows + len(spoilt))
+    )
+    return pa.concat_tables([rows, spoilt]).combine_chunks().take(pa.array(order))
+
+
+def _spoil_all(table: str, rows: pa.Table, rng: np.random.Generator) -> tuple[Flags, pa.Table]:
+    """Which rows stay in their place, and those, each with its defect, followed by what arrives last."""
     spoiler = _Spoiler(PLACES[table], rng)
     weights = np.array([0.07, *(weight for weight, _ in spoiler.kinds)])
-    kinds = rng.choice(len(weights), len(dirty), p=weights / weights.sum())
-    gone = np.zeros(count, dtype=bool)
-    versions: list[bool] = []
-    for position, kind in zip(dirty.tolist(), kinds.tolist()):
-        if kind == 0:
-            deleted[position] = True
-            continue
-        row = spoiler.kinds[kind - 1][1]({name: columns[name][position] for name in names})
-        versions += [bool(deleted[position])] * (len(spoiler.arriving_last) - len(versions))
+    kinds = rng.choice(len(weights), rows.num_rows, p=weights / weights.sum())
+    names = source_columns(table)
+    was_deleted = rows["is_deleted"].to_pylist()
+    staying, deleted, late_deleted = list[Row](), list[bool](), list[bool]()
+    stays = np.ones(rows.num_rows, dtype=bool)
+    for place, (kind, texts) in enumerate(zip(kinds.tolist(), zip(*(rows[name].to_numpy() for name in names)))):
+        row: Row | None = dict(zip(names, texts))
+        if kind:
+            row = spoiler.kinds[kind - 1][1](row)
+            late_deleted += [was_deleted[place]] * (len(spoiler.arriving_last) - len(late_deleted))
         if row is None:
-            gone[position] = True
-            continue
-        for name in names:
-            columns[name][position] = row[name]
-    late = spoiler.arriving_last
-    merged = {name: np.append(columns[name][~gone], objects([row[name] for row in late])) for name in names}
-    return Rows(merged, np.append(deleted[~gone], np.array(versions, dtype=bool)))
+            stays[place] = False
+        else:
+            staying.append(row)
+            deleted.append(was_deleted[place] or kind == 0)
+    rows_out = staying + spoiler.arriving_last
+    columns = {name: to_pool([row[name] for row in rows_out]) for name in names}
+    return stays, batch_of_text(table, columns, np.array(deleted + late_deleted, dtype=bool))
 
 
 def _parse(text: str | None) -> datetime:

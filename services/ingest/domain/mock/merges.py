@@ -44,8 +44,11 @@ class Merged:
 
     def named_instead(self, rng: np.random.Generator, share: float) -> Texts:
         """The surviving ids as others write them: a share of those with a past still by the id that is gone."""
-        stale = are_known(self.ids) & (rng.random(len(self.into)) < share)
-        return np.where(stale, self.ids, self.into)
+        return np.where(self.draw_stale(rng, share), self.ids, self.into)
+
+    def draw_stale(self, rng: np.random.Generator, share: float) -> Flags:
+        """Which surviving records others still name by the id that is gone."""
+        return are_known(self.ids) & (rng.random(len(self.into)) < share)
 
     def to_audit(self) -> dict[str, Texts]:
         """Rows of `hubspot_contact_merges` and `hubspot_deal_merges`."""
