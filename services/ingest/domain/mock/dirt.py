@@ -2,17 +2,17 @@
 
 import html
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 
-from services.ingest.domain.mock.arrays import Flags
+from services.ingest.domain.mock.arrays import Ints
 from services.ingest.domain.mock.dirt_places import PLACES, DirtyPlaces
-from services.ingest.domain.mock.rows import batch_of_text
+from services.ingest.domain.mock.rows import key_and_time
 from services.ingest.domain.mock.texts import to_pool
-from services.ingest.domain.raw_schema import source_columns
 
 Row: TypeAlias = dict[str, str | None]
 
@@ -51,7 +51,7 @@ class _Spoiler:
             self.kinds.append((0.10, self.late_arrival))
 
     def choose(self, texts: tuple[str, ...]) -> str:
-        return texts[int(self.rng.integers(0, len(texts)))]
+        return texts[0] if len(texts) == 1 else texts[int(self.rng.integers(0, len(texts)))]
 
     def unreadable_date(self, row: Row) -> Row:
         row[self.choose(self.places.dates)] = self.choose(_UNREADABLE_DATES)
@@ -156,52 +156,73 @@ class _Spoiler:
         return row
 
 
+@dataclass(frozen=True)
+class _SpoiltRows:
+    """First those that stay in their place, then those that arrive last; `origin` is the clean row of each."""
+
+    origin: Ints
+    staying: int
+    columns: dict[str, pa.Array]
+    """What a defect can touch, and what landing reads in it."""
+
+
 def spoil(table: str, rows: pa.Table, dirt: float, rng: np.random.Generator) -> pa.Table:
     """The batch with `dirt` of its rows spoilt, further versions and latecomers at the end; some more are deleted.
 
-    Only the dirty rows become Python objects. At dirt 0 the batch comes back as it is.
+    Only the dirty rows become Python objects, and of those only what a defect can touch. At dirt 0 the batch comes
+    back as it is.
     """
-    dirty = np.flatnonzero(rng.random(rows.num_rows) < dirt)
+    count = rows.num_rows
+    dirty = np.flatnonzero(rng.random(count) < dirt)
     if not len(dirty) or not PLACES[table].ids:
         return rows
-    stays, spoilt = _spoil_all(table, rows.take(pa.array(dirty)), rng)
-    replaced = rows.num_rows + np.arange(np.count_nonzero(stays))
-    order = np.arange(rows.num_rows)
-    order[dirty[stays]] = replaced
-    order = np.append(
-        np.delete(order, dirty[~stays]), np.arange(rows.num_rows + len(replaced), rows.num_rows + len(spoilt))
-    )
-    return pa.concat_tables([rows, spoilt]).combine_chunks().take(pa.array(order))
+    spoilt = _spoil_rows(table, rows.select([*PLACES[table].columns, "is_deleted"]).take(pa.array(dirty)), dirty, rng)
+    staying = spoilt.origin[: spoilt.staying]
+    kept, chosen = np.ones(count, dtype=bool), np.arange(count)
+    kept[dirty], kept[staying] = False, True
+    chosen[staying] = count + np.arange(len(staying))
+    chosen = pa.array(np.append(chosen[kept], np.arange(count + len(staying), count + len(spoilt.origin))))
+    origin = pa.array(np.append(np.flatnonzero(kept), spoilt.origin[len(staying) :]))
+    columns = [
+        (
+            pa.concat_arrays([*column.chunks, spoilt.columns[name]]).take(chosen)
+            if name in spoilt.columns
+            else column.take(origin)
+        )
+        for name, column in zip(rows.column_names, rows.columns)
+    ]
+    return pa.Table.from_arrays(columns, schema=rows.schema)
 
 
-def _spoil_all(table: str, rows: pa.Table, rng: np.random.Generator) -> tuple[Flags, pa.Table]:
-    """Which rows stay in their place, and those, each with its defect, followed by what arrives last."""
-    spoiler = _Spoiler(PLACES[table], rng)
+def _spoil_rows(table: str, rows: pa.Table, positions: Ints, rng: np.random.Generator) -> _SpoiltRows:
+    """`rows`, which were at `positions`, each with its defect."""
+    places = PLACES[table]
+    spoiler = _Spoiler(places, rng)
     weights = np.array([0.07, *(weight for weight, _ in spoiler.kinds)])
     kinds = rng.choice(len(weights), rows.num_rows, p=weights / weights.sum())
-    names = source_columns(table)
-    was_deleted = rows["is_deleted"].to_pylist()
-    staying, deleted, late_deleted = list[Row](), list[bool](), list[bool]()
-    stays = np.ones(rows.num_rows, dtype=bool)
+    names = places.columns
+    staying, origin, late_origin = list[Row](), list[int](), list[int]()
     for place, (kind, texts) in enumerate(zip(kinds.tolist(), zip(*(rows[name].to_numpy() for name in names)))):
         row: Row | None = dict(zip(names, texts))
         if kind:
             row = spoiler.kinds[kind - 1][1](row)
-            late_deleted += [was_deleted[place]] * (len(spoiler.arriving_last) - len(late_deleted))
-        if row is None:
-            stays[place] = False
-        else:
+            late_origin += [place] * (len(spoiler.arriving_last) - len(late_origin))
+        if row is not None:
             staying.append(row)
-            deleted.append(was_deleted[place] or kind == 0)
-    rows_out = staying + spoiler.arriving_last
-    columns = {name: to_pool([row[name] for row in rows_out]) for name in names}
-    return stays, batch_of_text(table, columns, np.array(deleted + late_deleted, dtype=bool))
+            origin.append(place)
+    spoilt = staying + spoiler.arriving_last
+    columns = {name: to_pool([row[name] for row in spoilt]) for name in names}
+    origins = np.array(origin + late_origin, dtype=np.int64)
+    is_deleted = rows["is_deleted"].to_numpy()[origins]
+    is_deleted[: len(staying)] |= kinds[origin] == 0
+    columns |= {**key_and_time(table, columns), "is_deleted": pa.array(is_deleted)}
+    return _SpoiltRows(positions[origins], len(staying), columns)
 
 
 def _parse(text: str | None) -> datetime:
     """A clean moment of the generator: ISO, with `Z`, `+0000` or as a date."""
     assert text is not None
-    return datetime.fromisoformat(text.replace("+0000", "+00:00")).replace(tzinfo=UTC)
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 def _format_like(clean: str | None, moment: datetime) -> str:

@@ -23,6 +23,13 @@ class DirtyPlaces:
     """The system's people write the day before the month."""
     key: tuple[str, ...] = ("id",)
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All that a defect touches or looks at, without repeats."""
+        singles = filter(None, (self.stamp, self.versioned, self.currency))
+        groups = (self.key, self.dates, self.ids, self.names, self.words, self.money, self.flags)
+        return tuple(dict.fromkeys((*singles, *(name for group in groups for name in group))))
+
 
 PLACES: Final[dict[str, DirtyPlaces]] = {
     "hubspot_companies": DirtyPlaces(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from services.ingest.domain.batches import batch_schema, build_batch
+from services.ingest.domain.batches import RECORD_KEY, UPDATED_AT, batch_schema, to_record_key, to_utc_text
 from services.ingest.domain.mock.arrays import Flags, Texts
 from services.ingest.domain.mock.dirt_places import PLACES
 from services.ingest.domain.mock.texts import to_pool
@@ -21,7 +21,10 @@ class Rows:
     def to_batch(self, table: str) -> pa.Table:
         """As landing takes them."""
         columns = {name: to_pool(values) for name, values in self.columns.items()}
-        return batch_of_text(table, columns, self.deleted)
+        columns |= {**key_and_time(table, columns), "is_deleted": pa.array(self.deleted, pa.bool_())}
+        nothing = pa.nulls(len(self.deleted), pa.string())
+        schema = batch_schema(table)
+        return pa.Table.from_arrays([columns.get(name, nothing) for name in schema.names], schema=schema)
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,15 @@ class Events:
     def to_batch(self, table: str) -> pa.Table:
         """As landing takes them, without looking into texts of which all is known."""
         ids = self.columns["id"]
+        columns = {
+            **self.columns,
+            "extra": pa.nulls(len(ids), pa.string()),
+            "is_deleted": pa.array(np.zeros(len(ids), dtype=bool)),
+            RECORD_KEY: ids,
+            UPDATED_AT: self.updated_at,
+        }
         schema = batch_schema(table)
-        alive = pa.array(np.zeros(len(ids), dtype=bool))
-        extra = pa.nulls(len(ids), pa.string())
-        return pa.Table.from_arrays(
-            [self.columns[name] for name in schema.names[:-4]] + [extra, alive, ids, self.updated_at], schema=schema
-        )
+        return pa.Table.from_arrays([columns[name] for name in schema.names], schema=schema)
 
 
 def kept_rows(columns: dict[str, Texts]) -> Rows:
@@ -50,13 +56,8 @@ def kept_rows(columns: dict[str, Texts]) -> Rows:
     return Rows(columns, np.zeros(len(next(iter(columns.values()))), dtype=bool))
 
 
-def batch_of_text(table: str, columns: dict[str, pa.Array], deleted: Flags) -> pa.Table:
-    """Rows of whatever text, with the key and the change time that landing reads in it."""
+def key_and_time(table: str, columns: dict[str, pa.Array]) -> dict[str, pa.Array]:
+    """What landing reads in whatever text the columns hold: the record's key and, where there is one, its stamp."""
     places = PLACES[table]
-    return build_batch(
-        table,
-        columns,
-        key=[columns[name] for name in places.key],
-        updated_at=columns[places.stamp] if places.stamp else None,
-        is_deleted=pa.array(deleted, pa.bool_()),
-    )
+    read = {RECORD_KEY: to_record_key([columns[name] for name in places.key])}
+    return read if places.stamp is None else {**read, UPDATED_AT: to_utc_text(columns[places.stamp])}
