@@ -22,6 +22,7 @@ from tests.dbt.dbt_session import AS_OF, REPOSITORY, DbtSession
 from tests.dbt.load_sequences import fast_folder
 from tests.dbt.model_builds import ModelBuilds
 from tests.dbt.raw_facts import read_running_arr, read_won_cents
+from tests.source_states import MemoryStates
 from tests.transform.builds import House, RecordingJob
 from tests.unstaged import UNSTAGED
 
@@ -59,20 +60,12 @@ EXPORT_CASES = [
 ]
 
 
-class _States:
-    def get(self, source: str) -> dict[str, Any] | None:
-        return None
-
-    def put(self, source: str, state: dict[str, Any]) -> None:
-        """Each case is landed once."""
-
-
 def land(case: Case, folder: Path) -> Path:
     """Ingest's own flow, into a warehouse of its own."""
     house = House(folder)
     settings = IngestSettings(GTM_DATA_DIR=folder, GTM_FILES_ROOTS=str(EXPORTS), GTM_SOURCES_DIR=case.sources_dir)
     for number, request in enumerate(case.syncs):
-        sync_source(RecordingJob(f"load-{number}", request), house.warehouse, settings, _States())
+        sync_source(RecordingJob(f"load-{number}", request), house.warehouse, settings, MemoryStates())
     ensure_public_suffixes(house.warehouse)
     with house.warehouse.reserve_core() as environment:
         return Path(environment["GTM_DUCKDB_CORE_PATH"])

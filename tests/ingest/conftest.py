@@ -19,6 +19,7 @@ from services.ingest.settings import IngestSettings
 from shared.contracts import SyncRequest
 from shared.settings import WarehouseSettings
 from shared.warehouse import Warehouse, open_warehouse
+from tests.source_states import MemoryStates
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -38,19 +39,6 @@ class MemoryJob:
     def check(self) -> None:
         if self._stops_with is not None:
             raise self._stops_with
-
-
-class MemoryStates:
-    """See `services.ingest.domain.sources.SourceStates`."""
-
-    def __init__(self) -> None:
-        self.states: dict[str, dict[str, Any]] = {}
-
-    def get(self, source: str) -> dict[str, Any] | None:
-        return self.states.get(source)
-
-    def put(self, source: str, state: dict[str, Any]) -> None:
-        self.states[source] = state
 
 
 @pytest.fixture(scope="session")
@@ -98,8 +86,16 @@ Query: TypeAlias = Callable[[str], list[tuple[Any, ...]]]
 
 @pytest.fixture
 def sync(warehouse: Warehouse, settings: IngestSettings, states: MemoryStates) -> Sync:
-    def run(source: str, options: dict[str, Any], *, job_id: str = "job-1", **changed: Any) -> dict[str, Any]:
-        job = MemoryJob(job_id, {"source": source, "options": options})
+    def run(
+        source: str,
+        options: dict[str, Any],
+        *,
+        job_id: str = "job-1",
+        request: dict[str, Any] | None = None,
+        **changed: Any,
+    ) -> dict[str, Any]:
+        states.job_id = job_id
+        job = MemoryJob(job_id, {"source": source, "options": options, **(request or {})})
         return sync_source(job, warehouse, settings.model_copy(update=changed), states)
 
     return run

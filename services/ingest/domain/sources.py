@@ -86,7 +86,7 @@ class SyncRun:
     job_id: str
     mode: Literal["incremental", "full"]
     started_at: datetime
-    """UTC, by this machine's clock. Of the first attempt that is known here, so of this one."""
+    """UTC, by this machine's clock: when this attempt began."""
     state: dict[str, Any] | None = None
     """What the source last stored in `Source.state`."""
     cursors: Mapping[str, dict[str, Any]] = field(default_factory=dict)
