@@ -29,6 +29,11 @@ OPPORTUNITY_BASE: Final = -0.15
 OPPORTUNITY_FIT: Final = 0.7
 OPPORTUNITY_INTENT: Final = 0.9
 
+# Who knows a company. With an opportunity: both CRMs, else Salesforce alone. Without: both, HubSpot alone, Salesforce.
+BUYERS_IN_BOTH: Final = 0.88
+OTHERS_IN_BOTH: Final = 0.55
+OTHERS_IN_HUBSPOT_ALONE: Final = 0.38
+
 
 @dataclass(frozen=True)
 class Market:
@@ -89,9 +94,10 @@ def build_market(options: MockOptions, horizon: np.datetime64, people: People) -
         annual_revenue=revenue,
         created=horizon - days(options.history_days + rng.random(count) * 900),
         opportunities=np.where(wants, 1 + rng.poisson(0.35, count), 0),
-        # With an opportunity: 88% in both CRMs, else Salesforce alone. Without: 55% both, 38% HubSpot, 7% Salesforce.
-        in_hubspot=np.where(wants, place_kind < 0.88, place_kind < 0.93),
-        in_salesforce=wants | (place_kind < 0.55) | (place_kind >= 0.93),
+        in_hubspot=place_kind < np.where(wants, BUYERS_IN_BOTH, OTHERS_IN_BOTH + OTHERS_IN_HUBSPOT_ALONE),
+        in_salesforce=wants
+        | (place_kind < OTHERS_IN_BOTH)
+        | (place_kind >= OTHERS_IN_BOTH + OTHERS_IN_HUBSPOT_ALONE),
         hubspot_id=numbered("", 9_100_000_000 + number * 7, 10),
         salesforce_id=salesforce_ids("001Fm", number),
         currency=_draw_currencies(options),
