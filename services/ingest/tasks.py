@@ -4,6 +4,7 @@ from typing import Any
 
 from celery import Task, shared_task
 
+from services.ingest.adapters.sources import keeps_place
 from services.ingest.adapters.states import OperationsSourceStates
 from services.ingest.flow import sync_source as run_sync
 from services.ingest.settings import ingest_settings
@@ -16,7 +17,7 @@ from shared.warehouse import open_warehouse
 
 @shared_task(name="ingest.sync_source", bind=True)
 def sync_source(self: Task, job_id: str) -> None:
-    run_job(self.app, job_id, _sync)
+    run_job(self.app, job_id, _sync, is_resumable=keeps_place)
 
 
 def _sync(job: HeldJob) -> dict[str, Any]:

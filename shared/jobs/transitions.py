@@ -85,6 +85,14 @@ def begin_job(session: Session, job: Job, now: datetime) -> None:
         parent.phase, parent.total, parent.unit = job.kind, len(children_of(session, parent.id)), "jobs"
 
 
+def note_progress(session: Session, job_id: str) -> None:
+    """The running job has kept a place from which another attempt goes on: attempts count from here anew.
+
+    So a load of hours outlives more than three restarts, and a job that doesn't get on still fails after three.
+    """
+    session.execute(sa.update(Job).where(Job.id == job_id).values(attempts=1))
+
+
 def end_job(
     session: Session,
     job: Job,

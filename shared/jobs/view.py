@@ -30,7 +30,7 @@ class JobView(BaseModel):
     request: dict[str, Any]
     result: dict[str, Any] | None
     error: dict[str, Any] | None
-    attempts: int = Field(description="how often a worker took it up; at most three")
+    attempts: int = Field(description="how often a worker took it up since it last kept its place; at most three")
     subject: str | None
     parent_id: str | None
     children: list["JobView"] | None = None

@@ -1,6 +1,6 @@
 """Every source by name. A new one is its module and one line in `_SOURCES`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
@@ -23,6 +23,8 @@ class _SourceType(Generic[OptionsT]):
     check: Callable[[OptionsT, IngestSettings], None]
     """Raises InvalidRequest for what can be known to be wrong before the job is accepted."""
     open: Callable[[OptionsT, IngestSettings, SyncRun], Source]
+    keeps_place: bool = False
+    """It gives checkpoints: a sync that meets the time limit goes on in a new task instead of failing."""
 
 
 _SOURCES: Final[dict[str, _SourceType[Any]]] = {
@@ -48,6 +50,12 @@ def open_source(request: SyncRequest, settings: IngestSettings, run: SyncRun) ->
     options = _parse_options(request, kind)
     kind.check(options, settings)
     return kind.open(options, settings, run)
+
+
+def keeps_place(request: Mapping[str, Any]) -> bool:
+    """Whether a sync with this request goes on where an earlier attempt has stopped."""
+    kind = _SOURCES.get(request["source"])
+    return kind is not None and kind.keeps_place
 
 
 def _source_type(name: str) -> _SourceType[Any]:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from services.ingest.domain.sources import Checkpoint
 from shared.jobs.fenced import fenced_write
+from shared.jobs.transitions import note_progress
 from shared.operations.database import OperationsDatabase
 from shared.operations.models import SourceCursor, SourceField, SourceState
 
@@ -31,7 +32,7 @@ class OperationsSourceStates:
             session.merge(SourceState(source=source, state=state, updated_at=self._database.now(session)))
 
     def read_cursors(self, source: str, *, of_job: str | None = None) -> dict[str, dict[str, Any]]:
-        query = sa.select(SourceCursor).where(SourceCursor.source == source)
+        query = _of_source(source)
         if of_job is not None:
             query = query.where(SourceCursor.job_id == of_job)
         with self._database.read() as session:
@@ -40,6 +41,9 @@ class OperationsSourceStates:
     def put_cursors(self, source: str, checkpoints: Mapping[str, Checkpoint]) -> None:
         with self._write() as session:
             now = self._database.now(session)
+            stored = {row.stream: row for row in session.scalars(_of_source(source))}
+            if any(stream not in stored or stored[stream].cursor != one.cursor for stream, one in checkpoints.items()):
+                note_progress(session, self._job_id)
             for stream, one in checkpoints.items():
                 cursor = SourceCursor(source=source, stream=stream, cursor=one.cursor, is_final=one.is_final)
                 cursor.job_id, cursor.updated_at = self._job_id, now
@@ -66,3 +70,7 @@ class OperationsSourceStates:
     def _write(self) -> Iterator[Session]:
         with fenced_write(self._database, self._job_id, self._fence) as session:
             yield session
+
+
+def _of_source(source: str) -> sa.Select[tuple[SourceCursor]]:
+    return sa.select(SourceCursor).where(SourceCursor.source == source)
