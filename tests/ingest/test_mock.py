@@ -82,7 +82,7 @@ def test_clean_data_is_clean() -> None:
         keys = columns["record_key"]
         assert len(set(keys)) == rows.num_rows > 0 and None not in keys
         if PLACES[table].stamp:
-            assert max(columns["updated_at"]) < "2026-03-01"
+            assert max(columns["record_updated_at"]) < "2026-03-01"
         merged_away = [not key.startswith(("0", "5200", "77", "91")) or key[3:5] in ("Fn", "Fp") for key in keys]
         assert not any(gone and not merged for gone, merged in zip(columns["is_deleted"], merged_away)), table
         for name in rows.column_names:
@@ -186,7 +186,7 @@ def test_dirt_is_the_share_of_rows_that_differ(dirty: dict[str, pa.Table]) -> No
 def test_late_duplicate_and_deleted_rows(dirty: dict[str, pa.Table]) -> None:
     visits = dirty["hubspot_web_visits"]
     assert visits["id"].to_pylist() != sorted(filter(None, visits["id"].to_pylist()))
-    tail = [stamp for stamp in visits["updated_at"].to_pylist()[20_000:] if stamp]
+    tail = [stamp for stamp in visits["record_updated_at"].to_pylist()[20_000:] if stamp]
     assert any(stamp < "2025-11-01" for stamp in tail)
     assert len(set(visits["record_key"].to_pylist())) < visits.num_rows
     assert any(dirty["hubspot_contacts"]["is_deleted"].to_pylist())

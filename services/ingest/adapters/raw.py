@@ -126,11 +126,11 @@ def _offered_select(table: str, staged: str) -> str:
     return (
         f"select '{source_system(table)}' as source_system,"
         f" coalesce(record_key, 'keyless:' || row_hash) as source_record_id, {columns},"
-        " try_cast(updated_at as datetime) as source_updated_at, is_deleted, row_hash,"
+        " try_cast(record_updated_at as datetime) as source_updated_at, is_deleted, row_hash,"
         " :load_id as load_id, cast(:loaded_at as datetime) as loaded_at"
         f" from (select *, {row_hash(table)} as row_hash from {staged}) as hashed"
         " qualify row_number() over (partition by coalesce(record_key, 'keyless:' || row_hash)"
-        " order by try_cast(updated_at as datetime) desc nulls last, arrival desc) = 1"
+        " order by try_cast(record_updated_at as datetime) desc nulls last, arrival desc) = 1"
     )
 
 

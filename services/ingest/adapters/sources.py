@@ -7,7 +7,10 @@ from typing import Any, Final, Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from services.ingest.adapters.files.source import FilesOptions, check_files, open_files
+from services.ingest.adapters.hubspot.source import check_hubspot, open_hubspot
 from services.ingest.adapters.mock import check_mock, open_mock
+from services.ingest.domain.hubspot.options import HubSpotOptions
+from services.ingest.adapters.salesforce.source import SalesforceOptions, check_salesforce, open_salesforce
 from services.ingest.domain.mock.options import MockOptions
 from services.ingest.domain.sources import Source, SyncRun
 from services.ingest.settings import IngestSettings
@@ -29,7 +32,9 @@ class _SourceType(Generic[OptionsT]):
 
 _SOURCES: Final[dict[str, _SourceType[Any]]] = {
     "files": _SourceType(FilesOptions, check_files, open_files),
+    "hubspot": _SourceType(HubSpotOptions, check_hubspot, open_hubspot, keeps_place=True),
     "mock": _SourceType(MockOptions, check_mock, open_mock),
+    "salesforce": _SourceType(SalesforceOptions, check_salesforce, open_salesforce, keeps_place=True),
 }
 
 

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from services.ingest.domain.raw_schema import source_columns
 
 RECORD_KEY: Final = "record_key"
-UPDATED_AT: Final = "updated_at"
+UPDATED_AT: Final = "record_updated_at"  # no RAW column is called so
 ARRIVAL: Final = "arrival"
 
 _TRUE_WORDS: Final = pa.array(["true", "t", "1", "yes", "y"])
@@ -25,9 +25,10 @@ _CONTROL_CHARACTERS = r"[\x00-\x1f]"
 
 
 def batch_schema(table: str) -> pa.Schema:
-    """`source columns..., extra, is_deleted, record_key, updated_at`.
+    """`source columns..., extra, is_deleted, record_key, record_updated_at`.
 
-    `record_key` is the trimmed key, null when the record has none; `updated_at` is text that the engines cast alike.
+    `record_key` is the trimmed key, null when the record has none; `record_updated_at` is text that the engines cast
+    alike.
     """
     text = [pa.field(name, pa.string()) for name in (*source_columns(table), "extra")]
     return pa.schema(

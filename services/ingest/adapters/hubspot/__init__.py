@@ -1,0 +1,1 @@
+"""The `hubspot` source: what docs/hubspot-source.md describes."""

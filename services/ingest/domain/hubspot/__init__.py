@@ -1,0 +1,1 @@
+"""HubSpot's records as RAW takes them; no I/O."""

@@ -1,0 +1,44 @@
+"""Rows of a RAW table from Python values: text as the source wrote it."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from services.ingest.domain.batches import build_batch
+from services.ingest.domain.raw_schema import source_columns
+
+
+def to_text(value: Any) -> str | None:
+    """A JSON value as RAW text: strings as they are, numbers and true as JSON writes them; empty text is NULL."""
+    if value is None or value == "":
+        return None
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def to_extra(values: Mapping[str, Any]) -> str | None:
+    """A JSON object of text, names sorted, without those that have no value; None where nothing is left."""
+    kept = {name: text for name in sorted(values) if (text := to_text(values[name])) is not None}
+    return json.dumps(kept, ensure_ascii=False, separators=(",", ":")) if kept else None
+
+
+def to_rows(
+    table: str,
+    rows: Sequence[Mapping[str, str | None]],
+    *,
+    key: Iterable[str],
+    updated_at: Sequence[str | None] | None = None,
+    extra: Sequence[str | None] | None = None,
+    is_deleted: bool = False,
+) -> pa.Table:
+    """`rows` by RAW column, `key` the columns that name the record. Columns that a row lacks are null."""
+    columns = {name: pa.array([row.get(name) for row in rows], pa.string()) for name in source_columns(table)}
+    return build_batch(
+        table,
+        columns,
+        key=[columns[name] for name in key],
+        updated_at=None if updated_at is None else pa.array(updated_at, pa.string()),
+        is_deleted=pa.array([is_deleted] * len(rows), pa.bool_()),
+        extra=None if extra is None else pa.array(extra, pa.string()),
+    )
