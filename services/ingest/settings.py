@@ -18,6 +18,7 @@ class IngestSettings(EnvSettings):
     data_dir: Path = Field(Path("var"), validation_alias="GTM_DATA_DIR")
     files_roots: Annotated[tuple[Path, ...], NoDecode] = Field((Path("data"),), validation_alias="GTM_FILES_ROOTS")
     sources_dir: Path = Field(Path("config/sources"), validation_alias="GTM_SOURCES_DIR")
+    files_max_unpacked_mb: int = Field(10_240, ge=1, validation_alias="GTM_FILES_MAX_UNPACKED_MB")
     batch_rows: int = Field(50_000, ge=1, validation_alias="GTM_INGEST_BATCH_ROWS")
     segment_rows: int = Field(20_000, ge=1, validation_alias="GTM_INGEST_SEGMENT_ROWS")
     segment_seconds: float = Field(5, ge=0, validation_alias="GTM_INGEST_SEGMENT_SECONDS")
@@ -39,6 +40,8 @@ class IngestSettings(EnvSettings):
     salesforce_quota_percent_per_run: float = Field(
         25, gt=0, le=100, validation_alias="GTM_SALESFORCE_QUOTA_PERCENT_PER_RUN"
     )
+    salesforce_bulk_rows: int = Field(20_000, ge=1, validation_alias="GTM_SALESFORCE_BULK_ROWS")
+    salesforce_whole_days: float = Field(7, gt=0, validation_alias="GTM_SALESFORCE_WHOLE_DAYS")
 
     @field_validator("files_roots", mode="before")
     @classmethod

@@ -7,14 +7,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.domain.csv_records import BrokenRecord, CsvRecord, split_csv
+from services.ingest.domain.csv_records import BrokenRecord, CsvRecord, CsvSplitter
+from services.ingest.domain.line_buffer import LineBuffer
+
+
+def read_records(raw: bytes) -> list[CsvRecord | BrokenRecord]:
+    """The records behind the first line, which is the header and has no quotes."""
+    buffer = LineBuffer(io.BytesIO(raw).read)
+    width = len(buffer.take_line().split(b","))
+    splitter = CsvSplitter(buffer, width=width)
+    return list(iter(splitter.next_record, None))
 
 
 def split(text: str | bytes) -> tuple[list[tuple[int, list[str]]], list[tuple[int, str]]]:
-    raw = text if isinstance(text, bytes) else text.encode()
-    records = list(split_csv(io.BytesIO(raw)))
+    records = read_records(text if isinstance(text, bytes) else text.encode())
     good = [(one.line, one.fields) for one in records if isinstance(one, CsvRecord)]
-    return good[1:], [(one.line, one.reason) for one in records if isinstance(one, BrokenRecord)]
+    return good, [(one.line, one.reason) for one in records if isinstance(one, BrokenRecord)]
 
 
 def test_wrong_number_of_fields() -> None:
@@ -66,19 +74,33 @@ def test_wrong_width_of_a_multi_line_record_is_one_reject() -> None:
 def test_bytes_that_are_not_utf8() -> None:
     good, broken = split(b"a,b\n1,M\xfcller\n2,M\xc3\xbcller\n")
     assert good == [(3, ["2", "Müller"])]
-    assert broken == [(2, "bytes that are not UTF-8: export the file as UTF-8")]
-    record = [one for one in split_csv(io.BytesIO(b"a,b\n1,M\xfcller\n")) if isinstance(one, BrokenRecord)][0]
+    reason = "bytes that are not UTF-8: export the file as UTF-8, or name its `encoding` in the mapping"
+    assert broken == [(2, reason)]
+    record = [one for one in read_records(b"a,b\n1,M\xfcller\n") if isinstance(one, BrokenRecord)][0]
     assert record.content == "1,M\\xfcller"
 
 
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])
-def test_byte_order_mark_blank_lines_and_missing_final_newline(ending: str) -> None:
-    text = "\ufeff" + ending.join(["a,b", "", "1,x", "", "2,y"])
-    assert [one.fields for one in split_csv(io.BytesIO(text.encode())) if isinstance(one, CsvRecord)] == [
-        ["a", "b"],
-        ["1", "x"],
-        ["2", "y"],
+def test_blank_lines_and_missing_final_newline(ending: str) -> None:
+    good, _ = split(ending.join(["a,b", "", "1,x", "", "2,y"]))
+    assert good == [(3, ["1", "x"]), (5, ["2", "y"])]
+
+
+def test_rows_quoted_as_a_whole_are_taken_apart() -> None:
+    records = read_records(b'a,b,c\n"1,x,""y, z"""\n2,x,y\n"3,""two\nlines"",y"\n"4,x"\n')
+    good = [one for one in records if isinstance(one, CsvRecord)]
+    assert [(one.line, one.fields, one.is_repaired) for one in good] == [
+        (2, ["1", "x", "y, z"], True),
+        (3, ["2", "x", "y"], False),
+        (4, ["3", "two\nlines", "y"], True),
     ]
+    assert [one.reason for one in records if isinstance(one, BrokenRecord)] == ["1 fields where the header has 3"]
+
+
+def test_stray_quotes_at_both_ends_of_two_rows_are_no_whole_row() -> None:
+    good, broken = split('a,b,c\n"1,x,y\n2,x,y"\n3,x,y\n')
+    assert good == [(3, ["2", "x", 'y"']), (4, ["3", "x", "y"])]
+    assert broken == [(2, "1 fields where the header has 3")]
 
 
 TEXT = st.text(st.characters(exclude_characters="\0\r", exclude_categories=["Cs"]), max_size=8)

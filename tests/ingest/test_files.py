@@ -9,7 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from services.ingest.adapters.files.data_files import DataFile
 from services.ingest.adapters.files.readers import read_file
+from services.ingest.adapters.files.unpacking import Unpacker
+from services.ingest.domain.file_reading import FileReading
+from services.ingest.domain.mapping import TableMapping
 from shared.errors import TerminalError
 from tests.ingest.conftest import Query, Sync
 
@@ -42,8 +46,9 @@ def sources_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def read(sync: Sync, sources_dir: Path, files_root: Path) -> Sync:
-    def run(**changed: Any) -> dict[str, Any]:
-        return sync("files", {"mapping": "test", "path": str(files_root)}, sources_dir=sources_dir, **changed)
+    def run(mode: str = "full", **changed: Any) -> dict[str, Any]:
+        options = {"mapping": "test", "path": str(files_root)}
+        return sync("files", options, sources_dir=sources_dir, request={"mode": mode}, **changed)
 
     return run
 
@@ -116,7 +121,11 @@ def test_broken_rows_are_rejected_and_the_others_land(
     assert query("select file, line, reason from raw.rejects order by line") == [
         ("companies.csv", 4, "bad quoting: a quote is never closed"),
         ("companies.csv", 6, "2 fields where the header has 3"),
-        ("companies.csv", 7, "bytes that are not UTF-8: export the file as UTF-8"),
+        (
+            "companies.csv",
+            7,
+            "bytes that are not UTF-8: export the file as UTF-8, or name its `encoding` in the mapping",
+        ),
     ]
     assert [list(reject.values()) for reject in result["first_rejects"]] == [
         ["hubspot_companies", *row] for row in query("select file, line, reason from raw.rejects order by line")
@@ -174,15 +183,14 @@ def test_parquet_of_other_types_becomes_text(read: Sync, query: Query, files_roo
 
 @pytest.mark.parametrize("write, suffix", [(write_csv, "csv"), (write_jsonl, "jsonl"), (write_parquet, "parquet")])
 def test_mapping_to_a_column_that_the_file_lacks(read: Sync, files_root: Path, write: Any, suffix: str) -> None:
-    write(files_root / f"companies.{suffix}", [{"ID": "1", "name": "a", "changed": ""}])
+    write(files_root / f"companies.{suffix}", [{"ID": "1", "names": "a", "changed": ""}])
     with pytest.raises(TerminalError) as caught:
         read()
     for word in (
         f"companies.{suffix}",
         "no column Name",
-        "mapping 'test'",
         "raw.hubspot_companies",
-        "ID, name, changed",
+        "ID, names, changed",
     ):
         assert word in caught.value.detail
 
@@ -192,7 +200,9 @@ def test_mapping_to_a_column_that_the_file_lacks(read: Sync, files_root: Path, w
     [
         (b"", "is empty"),
         (b"a,a\n1,2\n", "names a twice"),
-        (b"\xff\xfea\0,\0", "not UTF-8"),
+        (b"M\xfc,a\n", "not UTF-8"),
+        (b"\xff\xfe\0\0a\0\0\0", "UTF-32"),
+        (b"a\0,\0b\0", "utf-16"),
         (b'"a,b\n1,2\n', "bad quoting"),
         (b"a,b\r1,2\r", "save the file as plain CSV, UTF-8"),
         (b"\x01\x02\r\x00,\n", "save the file as plain CSV, UTF-8"),
@@ -213,8 +223,10 @@ def test_parquet_that_is_none(read: Sync, files_root: Path) -> None:
 
 
 def test_file_that_is_gone_when_its_turn_comes(files_root: Path) -> None:
+    mapping = TableMapping(files=("companies",), key=("ID",), columns={"id": {"column": "ID"}})
+    file, reading = DataFile(files_root / "companies.csv"), FileReading("hubspot_companies", "companies.csv")
     with pytest.raises(TerminalError, match="companies.csv can't be read: No such file"):
-        list(read_file(files_root / "companies.csv", 10))
+        list(read_file(file, mapping, reading, Unpacker(files_root, 1), 10))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from services.ingest.domain.line_buffer import LineBuffer
 
 @dataclass(frozen=True, slots=True)
 class CsvRecord:
-    """One row; `line` is where it begins in the file, from 1. Repaired: a quote pair around the whole row was taken off."""
+    """One row; `line` is where it begins in the file, from 1. Repaired: quotes around the whole row were taken off."""
 
     line: int
     fields: list[str]
@@ -89,7 +89,7 @@ class CsvSplitter:
         return self._broken(line, f"{width} fields where the header has {self._width}")
 
     def _swallowed_a_row(self) -> bool:
-        """Whether a later line is a whole row by itself: then a stray quote, not a line break in a value, joined them."""
+        """Whether a later line is a whole row by itself: a stray quote, not a line break in a value, joined them."""
         for raw in self._buffer.record().split(b"\n")[1:]:
             try:
                 text = raw.decode(errors="surrogateescape")
@@ -121,7 +121,9 @@ class _Texts:
 def unwrap(text: str, delimiter: str) -> list[str] | None:
     """The fields of a row that an export has quoted as a whole, `"1,""a b"",x"`; None where `text` is no one row."""
     try:
-        records = list(csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True))
+        # Not splitlines(), which also splits at characters that are no line ends to CSV.
+        lines = [f"{line}\n" for line in text.split("\n")]
+        records = list(csv.reader(lines, delimiter=delimiter, strict=True))
     except csv.Error:
         return None
     return records[0] if len(records) == 1 else None

@@ -23,6 +23,8 @@ class LineBuffer:
         self._is_ended = False
         self.line = 1
         """Number of the next line, from 1."""
+        self.position = 0
+        """Bytes before the next line."""
 
     def begin_record(self) -> None:
         """A record starts at the next line; what lies before is left behind."""
@@ -45,6 +47,7 @@ class LineBuffer:
         end = len(self._data) if end < 0 else end + 1
         line = self._data[self._at : end]
         self._at = end
+        self.position += len(line)
         self.line += bool(line)
         return line
 
@@ -52,18 +55,20 @@ class LineBuffer:
         """The record is to be its first line alone."""
         end = self._data.find(b"\n", self._record_at, self._at)
         if end >= 0:
+            self.position -= self._at - (end + 1)
             self._at, self.line = end + 1, self._record_line + 1
 
     def look_ahead(self, size: int) -> tuple[bytes, bool]:
-        """At least `size` bytes from the next line on, and whether the stream ends with them."""
+        """The next `size` bytes, and whether the stream ends with them. Leaves behind what lies before."""
         self.begin_record()
         while len(self._data) - self._at < size and not self._is_ended:
             self._fill()
-        return self._data[self._at :], self._is_ended
+        return self._data[self._at : self._at + size], self._is_ended and len(self._data) - self._at <= size
 
     def skip(self, size: int, lines: int) -> None:
         """Leave behind what `look_ahead` gave; `lines` are those that `size` bytes hold."""
         self._at += size
+        self.position += size
         self.line += lines
 
     def _fill(self) -> None:

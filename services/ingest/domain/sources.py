@@ -27,6 +27,14 @@ class Replacement:
 
 
 @dataclass(frozen=True)
+class KnownRows:
+    """Rows that an earlier sync landed, whose file is as it was: not read again. RAW has them: they are unchanged."""
+
+    rows: int = 0
+    rejected: int = 0
+
+
+@dataclass(frozen=True)
 class SourceBatch:
     """Rows for one RAW table, in the order in which they arrived.
 
@@ -41,6 +49,8 @@ class SourceBatch:
     is_scan: bool = False
     """Part of a whole reading of the table: its keys count until the table's `ScanEnd`."""
     replaces: Replacement | None = None
+    known: KnownRows = KnownRows()
+    """Counted with the batch, as seen and unchanged (or rejected): a source that skips them has not shrunk."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +110,7 @@ class SyncRun:
 class Source(Protocol):
     """One reading of one source, with its options already checked.
 
-    `mock` and `files` read everything each time, so `mode` makes no difference to them: the merge finds what changed.
+    `mock` reads everything each time, so `mode` makes no difference to it: the merge finds what changed.
     """
 
     name: str

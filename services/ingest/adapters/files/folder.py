@@ -1,7 +1,6 @@
 """Finding what may be read: folders inside the allowed roots, mappings inside the configuration folder."""
 
 from pathlib import Path
-from typing import Final
 
 import yaml
 from pydantic import ValidationError
@@ -9,8 +8,6 @@ from pydantic import ValidationError
 from services.ingest.domain.mapping import SourceMapping
 from services.ingest.settings import IngestSettings
 from shared.errors import InvalidRequest, TerminalError
-
-SUFFIXES: Final = (".csv", ".jsonl", ".parquet")
 
 
 def resolve_folder(path: str, roots: tuple[Path, ...]) -> Path:
