@@ -50,7 +50,7 @@ def land_segment(
         landed = {}
         for done, one in enumerate(staged):
             job.report("merge", done, len(staged), "tables")
-            landed[one.table] = merge_table(connection, one)
+            landed[one.table] = merge_table(connection, one).with_known(spool.known[one.table])
         record_load(connection, load, landed)
         landed |= record_missing(connection, load, spool.tables, missing_tables)
         job.check()

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from services.ingest.adapters.raw_tables import RAW_TABLES, rejects
 from services.ingest.adapters.row_hashes import row_hash
 from services.ingest.adapters.spool import Spool
 from services.ingest.domain.raw_schema import source_columns, source_system
-from services.ingest.domain.sources import Reject
+from services.ingest.domain.sources import KnownRows, Reject
 from shared.warehouse import MergeCounts, Warehouse, merge_staged
 
 # A late, older version never overwrites a newer one; where either has no readable stamp, the later arrival counts.
@@ -51,6 +51,15 @@ class LandedCounts:
     unchanged: int
     duplicates: int
     rejected: int
+
+    def with_known(self, known: KnownRows) -> "LandedCounts":
+        """Rows of files that are as they were when they landed count as read again: RAW has them, unchanged."""
+        return replace(
+            self,
+            seen=self.seen + known.rows + known.rejected,
+            unchanged=self.unchanged + known.rows,
+            rejected=self.rejected + known.rejected,
+        )
 
     def to_dict(self) -> dict[str, int]:
         """JSON for the job's result."""

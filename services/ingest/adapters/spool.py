@@ -10,7 +10,7 @@ from typing import IO
 import pyarrow as pa
 
 from services.ingest.domain.batches import ARRIVAL, batch_schema
-from services.ingest.domain.sources import Reject, SourceBatch
+from services.ingest.domain.sources import KnownRows, Reject, SourceBatch
 
 _REJECT_SCHEMA = pa.schema(
     [("file", pa.string()), ("line", pa.int64()), ("reason", pa.string()), ("content", pa.string())]
@@ -25,6 +25,8 @@ class Spool:
         self._rows: dict[str, _Stream] = {}
         self._rejects: dict[str, _Stream] = {}
         self.ended_scans: list[str] = []
+        self.known: dict[str, KnownRows] = {}
+        """By table: what an earlier sync landed and nothing has changed of, so that it was not read."""
 
     @property
     def rows(self) -> int:
@@ -47,6 +49,8 @@ class Spool:
             schema = batch_schema(table).append(pa.field(ARRIVAL, pa.int64()))
             self._rows[table] = _Stream(self._folder, schema)
             self._rejects[table] = _Stream(self._folder, _REJECT_SCHEMA)
+        known = self.known.get(table, KnownRows())
+        self.known[table] = KnownRows(known.rows + batch.known.rows, known.rejected + batch.known.rejected)
         rows = self._rows[table]
         arrival = pa.array(range(rows.count, rows.count + batch.rows.num_rows), pa.int64())
         rows.write(batch.rows.append_column(ARRIVAL, arrival))

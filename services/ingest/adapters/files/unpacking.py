@@ -21,7 +21,7 @@ class ByteStream(Protocol):
 
 
 class Unpacker:
-    """The files of one reading. What its packed ones give in all is bounded: an archive of a kilobyte can hold a terabyte.
+    """The files of one reading. What its packed ones give in all is bounded: a kilobyte can hold a terabyte.
 
     The bound counts what really comes, whatever an archive says of itself.
     """
