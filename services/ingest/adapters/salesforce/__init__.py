@@ -1,0 +1,1 @@
+"""The `salesforce` source (docs/adr/0009-salesforce-client.md)."""
