@@ -16,9 +16,10 @@ from shared.jobs.dispatch import publish
 from shared.jobs.store import JobStore
 from shared.jobs.view import JobView
 from shared.operations.database import OperationsDatabase
+from shared.operations.migrate import migrate
 from shared.operations.models import Job, SourceCursor
-from shared.settings import queue_settings
-from shared.warehouse import Warehouse
+from shared.settings import QueueSettings, WarehouseSettings
+from shared.warehouse import open_warehouse
 from tests.conftest import RedisServer, wait_until
 from tests.fakes.toy_crm import Request, ToyCrm
 from tests.servers import Server, start_sweeper
@@ -34,12 +35,20 @@ SEGMENT_PAGES = 3
 class Workers:
     """Redis, a sweeper that looks often, and a Celery worker with two children that knows the toy source."""
 
-    def __init__(self, operations: OperationsDatabase, redis_server: RedisServer, tmp_path: Path) -> None:
-        self.store = JobStore(operations)
-        self._operations = operations
+    def __init__(self, folder: Path, redis_binary: str) -> None:
+        data_dir = folder / "var"
+        data_dir.mkdir()
+        url = f"sqlite:///{data_dir / 'operations.sqlite3'}"
+        migrate(url)
+        self.operations = OperationsDatabase(url)
+        self.store = JobStore(self.operations)
+        self.warehouse = open_warehouse(WarehouseSettings(GTM_DATA_DIR=data_dir))  # type: ignore[call-arg]
+        self._redis = RedisServer(redis_binary, folder, "--save", "")
+        self._redis.start()
         env = {
-            "GTM_DATA_DIR": str(tmp_path / "var"),
-            "REDIS_URL": redis_server.url,
+            "GTM_DATA_DIR": str(data_dir),
+            "GTM_ENV": "local",
+            "REDIS_URL": self._redis.url,
             "GTM_SWEEP_SECONDS": "0.1",
             "GTM_REDISPATCH_SECONDS": "0.3",
             "GTM_LEASE_SECONDS": "10",
@@ -47,8 +56,8 @@ class Workers:
             "GTM_INGEST_SEGMENT_ROWS": str(SEGMENT_PAGES * PAGE),
         }
         worker = ["celery", "-A", "tests.fakes.toy_source", "worker", "-Q", "ingest", "-c", "2", "-n", "toy@%h"]
-        self._servers = [Server("worker", worker, tmp_path, env), start_sweeper(tmp_path, env)]
-        self._app = make_celery("test", settings=queue_settings(), is_producer=True)
+        self._servers = [Server("worker", worker, folder, env), start_sweeper(folder, env)]
+        self._app = make_celery("test", settings=QueueSettings(REDIS_URL=self._redis.url), is_producer=True)
 
     def start(self, **options: object) -> str:
         started = self.store.start(JobKind.SYNC, {"source": "toy", "options": options})
@@ -58,7 +67,7 @@ class Workers:
 
     def kill_holder(self, job_id: str) -> None:
         """SIGKILL the process that holds the job: the kernel forgets it, and nobody says goodbye."""
-        with self._operations.read() as session:
+        with self.operations.read() as session:
             worker = session.get_one(Job, job_id).worker
         assert worker is not None
         os.kill(int(worker.split(":")[3]), signal.SIGKILL)
@@ -74,17 +83,27 @@ class Workers:
         for server in self._servers:
             server.kill()
         self._app.close()
+        self.operations.dispose()
+        self._redis.client.close()
+        self._redis.stop()
 
 
-@pytest.fixture
-def workers(operations: OperationsDatabase, redis_server: RedisServer, tmp_path: Path) -> Iterator[Workers]:
-    house = Workers(operations, redis_server, tmp_path)
+@pytest.fixture(scope="module")
+def workers(tmp_path_factory: pytest.TempPathFactory, redis_binary: str) -> Iterator[Workers]:
+    house = Workers(tmp_path_factory.mktemp("toy"), redis_binary)
     yield house
     house.close()
 
 
+@pytest.fixture(autouse=True)
+def _forgotten(workers: Workers) -> None:
+    """Each test reads its source from the start."""
+    with workers.operations.write() as session:
+        session.execute(sa.delete(SourceCursor))
+
+
 def test_a_sync_killed_ten_times_goes_on_each_time_and_loses_and_doubles_nothing(
-    workers: Workers, warehouse: Warehouse, operations: OperationsDatabase
+    workers: Workers,
 ) -> None:
     with ToyCrm(PAGES * PAGE) as crm:
         kills_at = [4 + 5 * number for number in range(KILLS)]  # pages; the last ones read on to the end
@@ -105,9 +124,9 @@ def test_a_sync_killed_ten_times_goes_on_each_time_and_loses_and_doubles_nothing
     assert 0 < again <= KILLS * (2 * SEGMENT_PAGES + 1), f"{again} pages were read again"
     assert pages["0"] <= 2, "no attempt but the first ones began at the start"
     landed = "select count(*), count(distinct source_record_id), min(load_id), max(load_id) from raw.hubspot_contacts"
-    with warehouse.core() as connection:
+    with workers.warehouse.core() as connection:
         assert tuple(connection.execute(sa.text(landed)).one()) == (PAGES * PAGE, PAGES * PAGE, job_id, job_id)
-    with operations.read() as session:
+    with workers.operations.read() as session:
         cursor = session.get_one(SourceCursor, ("toy", "records"))
         assert (cursor.cursor, cursor.is_final, cursor.job_id) == ({"after": PAGES * PAGE}, True, job_id)
     assert job.attempts < KILLS, "attempts count from the last kept place"

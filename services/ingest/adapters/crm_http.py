@@ -69,6 +69,7 @@ class CrmClient:
         self._login = threading.Lock()
         self._proof: Mapping[str, str] | None = None
         self._skew: timedelta | None = None
+        self._has_told_skew = False
 
     def get(self, path: str, *, params: Mapping[str, Any] | None = None, budget: str) -> Any:
         """Parsed JSON; None for an empty answer. Raises as `call`."""
@@ -190,7 +191,8 @@ class CrmClient:
             return
         self._skew = told - datetime.now(UTC)
         seconds = self._skew.total_seconds()
-        if abs(seconds) > _SKEW_SECONDS:
+        if abs(seconds) > _SKEW_SECONDS and not self._has_told_skew:
+            self._has_told_skew = True
             side = "ahead of" if seconds > 0 else "behind"
             self._run.note(
                 f"The clock of {self._source} is about {_rough(abs(seconds))} {side} this machine's. Cursors rest on "
