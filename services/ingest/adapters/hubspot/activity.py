@@ -105,7 +105,7 @@ class ActivityReader:
         yield _done(stream, position)
 
     def _campaigns(self, position: Position) -> Iterator[SourceEvent]:
-        """legacy/reporting/email-analytics/campaigns: the list has ids and when they changed, each campaign the rest."""
+        """legacy/reporting/email-analytics/campaigns: a list of ids with their times, and each campaign by itself."""
         path = "/email/public/v1/campaigns"
         for page in self._pages(f"{path}/by-id", {"limit": _EMAIL_PAGE}, member="campaigns"):
             news = [one for one in page.results if _is_news(one, position)]

@@ -130,7 +130,7 @@ class CrmApi:
             "filterGroups": [{"filters": filters}],
             "sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
             "properties": [modified],
-            "limit": limit,
+            "limit": SEARCH_PAGE,
         }
         path = f"/crm/v3/objects/{kind}/search"
 
