@@ -21,7 +21,9 @@ def main(names: list[str]) -> int:
         sys.stdout.write(f"{result.what}\n")
         for ratio, value in result.ratios.items():
             ours, baseline = result.seconds[f"{ratio}_ours"], result.seconds[f"{ratio}_baseline"]
-            sys.stdout.write(f"  {ratio}: {value:.2f} ({ours:.3f} s over {baseline:.3f} s)\n")
+            sys.stdout.write(f"  {ratio}: {value:.3g} ({ours:.3f} s over {baseline:.3f} s)\n")
+        for figure, value in result.figures.items():
+            sys.stdout.write(f"  {figure}: {value:,}\n")
         sys.stdout.write(f"  written to {path.relative_to(path.parent.parent.parent)}\n")
     return 0
 
