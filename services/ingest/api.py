@@ -2,11 +2,14 @@
 
 from fastapi import Depends, Request, Response
 
-from services.ingest.adapters.sources import validate_sync_request
+from services.ingest.adapters.sources import check_source_files, validate_sync_request
+from services.ingest.adapters.states import OperationsSourceStates
+from services.ingest.domain.file_check import FilesCheck
 from services.ingest.settings import ingest_settings
 from shared.contracts import JobKind, PipelineRequest, SyncRequest
 from shared.http import IdempotencyKeyHeader, create_app, start_job, start_responses
 from shared.http.access import require_caller
+from shared.http.problems import problem_responses
 from shared.jobs.view import JobView
 
 app = create_app("ingest", "Lands CRM and marketing data in RAW, unchanged and idempotently.")
@@ -26,6 +29,20 @@ def start_sync(
 ) -> JobView:
     validate_sync_request(body, ingest_settings())
     return start_job(request, response, JobKind.SYNC, body, idempotency_key)
+
+
+@app.post(
+    "/v1/syncs/check",
+    operation_id="checkFiles",
+    summary="Say what a sync of files would land and reject; lands nothing",
+    tags=["syncs"],
+    responses=problem_responses(401, 422, 503),
+    dependencies=[Depends(require_caller)],
+)
+def check_files(body: SyncRequest, request: Request) -> FilesCheck:
+    """Reads every mapped file to its end before it answers: that takes as long as reading them."""
+    states = OperationsSourceStates(request.app.state.database, job_id="", fence=0)
+    return check_source_files(body, ingest_settings(), states)
 
 
 @app.post(

@@ -6,13 +6,16 @@ from typing import Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from services.ingest.adapters.files.source import FilesOptions, check_files, open_files
+from services.ingest.adapters.files.check import check_folder
+from services.ingest.adapters.files.plan import FilesOptions
+from services.ingest.adapters.files.source import check_files, open_files
 from services.ingest.adapters.hubspot.source import check_hubspot, open_hubspot
 from services.ingest.adapters.mock import check_mock, open_mock
-from services.ingest.domain.hubspot.options import HubSpotOptions
 from services.ingest.adapters.salesforce.source import SalesforceOptions, check_salesforce, open_salesforce
+from services.ingest.domain.file_check import FilesCheck
+from services.ingest.domain.hubspot.options import HubSpotOptions
 from services.ingest.domain.mock.options import MockOptions
-from services.ingest.domain.sources import Source, SyncRun
+from services.ingest.domain.sources import Source, SourceStates, SyncRun
 from services.ingest.settings import IngestSettings
 from shared.contracts import SyncRequest
 from shared.errors import InvalidRequest
@@ -47,6 +50,24 @@ def validate_sync_request(request: SyncRequest, settings: IngestSettings) -> Non
     """
     kind = _source_type(request.source)
     kind.check(_parse_options(request, kind), settings)
+
+
+def check_source_files(request: SyncRequest, settings: IngestSettings, states: SourceStates) -> FilesCheck:
+    """What a sync of files would land and reject. Reads the files, lands nothing.
+
+    Raises:
+        InvalidRequest: as `validate_sync_request`; another source, whose records can't be looked at without reading it.
+    """
+    kind = _source_type(request.source)
+    if kind.options is not FilesOptions:
+        raise InvalidRequest(
+            f"Only files can be checked before they land, and '{request.source}' is none of their sources.",
+            code="check-not-supported",
+            title="This source can't be checked",
+            field="source",
+        )
+    options = FilesOptions.model_validate(_parse_options(request, kind))
+    return check_folder(options, settings, states.read_cursors(request.source))
 
 
 def open_source(request: SyncRequest, settings: IngestSettings, run: SyncRun) -> Source:
