@@ -10,11 +10,12 @@ import httpx
 from pydantic import BaseModel
 
 from cli.errors import ServiceUnreachable
-from cli.models import BuildNode, BuildNodePage, FailedRows, Job, JobPage, Lead, LeadPage, Readiness
+from cli.models import BuildNode, BuildNodePage, FailedRows, FilesCheck, Job, JobPage, Lead, LeadPage, Readiness
 from cli.settings import SERVICES, CliSettings, Endpoint, resolve_endpoints
 from cli.transport import RETRY_WAITS_SECONDS, Transport, parse_answer, raise_for, wait_seconds
 
 _PAGE_LIMIT: Final = 100
+_CHECK_SECONDS: Final = 1800.0
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,12 @@ class GtmClient:
         """POST a start; repeated by itself on connection errors and 503, never giving two jobs."""
         response = self._http.post(service, path, request.model_dump(mode="json"))
         return Polled(parse_answer(service, response, Job), wait_seconds(response))
+
+    def check_files(self, request: BaseModel) -> FilesCheck:
+        """What a sync would land and reject; the service reads all files before it answers."""
+        body = request.model_dump(mode="json")
+        response = self._http.post("ingest", "/v1/syncs/check", body, answer_seconds=_CHECK_SECONDS)
+        return parse_answer("ingest", response, FilesCheck)
 
     def job(self, job_id: str) -> Polled:
         """One job, from whichever service answers."""

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from cli.builds import failures, nodes
+from cli.checks import exit_code_of, render_check
 from cli.jobs import jobs_app
 from cli.options import EXIT_CODES, JsonOption, OptionOption, WatchOption, parse_options
 from cli.render import render_lead, render_leads
@@ -82,13 +83,21 @@ def sync(
         bool,
         typer.Option("--accept-volume", help="However few rows come, they are all: later loads are compared with it."),
     ] = False,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Files only: say what would land and what would be rejected, and land nothing."),
+    ] = False,
     watch: WatchOption = True,
     as_json: JsonOption = False,
 ) -> None:
-    """Read one source and land it in RAW."""
+    """Read one source and land it in RAW, or with --check only say what that would do."""
     with session(as_json=as_json) as gtm:
         options = parse_options(option)
         request = to_request(SyncRequest, source=source, mode=mode, options=options, accept_volume=accept_volume)
+        if check:
+            checked = gtm.client.check_files(request)
+            gtm.output.json(checked.to_json()) if as_json else render_check(gtm.output, checked)
+            raise typer.Exit(exit_code_of(checked))
         gtm.start("ingest", "/v1/syncs", request, watch=watch)
 
 

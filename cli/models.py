@@ -178,6 +178,47 @@ class FailedRows(_Answer):
     next_offset: int | None = None
 
 
+class CheckedReject(_Answer):
+    """A row that a sync would reject."""
+
+    table: str
+    file: str
+    line: int
+    reason: str
+
+
+class CheckedFile(_Answer):
+    """What a sync would make of one file."""
+
+    file: str
+    rows: int = 0
+    rejected: int = 0
+    without_key: int = 0
+    has_landed: bool = False
+    error: str | None = None
+    notes: list[str] = []
+
+
+class CheckedTable(_Answer):
+    """One RAW table and the files that it takes."""
+
+    table: str
+    files: list[CheckedFile]
+
+
+class FilesCheck(_Answer):
+    """What a sync of files would land and reject."""
+
+    is_well: bool
+    rows: int
+    rejected: int
+    tables: list[CheckedTable]
+    rejects: list[CheckedReject] = []
+    missing_tables: list[str] = []
+    unmapped_files: list[str] = []
+    broken_files: dict[str, str] = {}
+
+
 class Check(_Answer):
     """One thing that a service needs in order to work."""
 

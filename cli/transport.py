@@ -42,12 +42,16 @@ class Transport:
         raise_for(service, self.endpoints[service].url, response)
         return response
 
-    def post(self, service: str, path: str, body: Any) -> httpx.Response:
-        """Repeated by itself on connection errors and 503, always with the same Idempotency-Key."""
+    def post(self, service: str, path: str, body: Any, *, answer_seconds: float | None = None) -> httpx.Response:
+        """Repeated by itself on connection errors and 503, always with the same Idempotency-Key.
+
+        `answer_seconds`: patience with an answer that takes long by its nature.
+        """
+        timeout = httpx.Timeout(answer_seconds, connect=_TIMEOUT.connect) if answer_seconds else _TIMEOUT
         headers = {"Idempotency-Key": str(uuid.uuid4())}
         for wait in (*self._retry_waits, None):
             try:
-                response = self.send(service, "POST", path, json=body, headers=headers)
+                response = self.send(service, "POST", path, json=body, headers=headers, timeout=timeout)
                 raise_for(service, self.endpoints[service].url, response)
                 return response
             except (ServiceUnreachable, ServiceFailed) as error:
