@@ -98,7 +98,7 @@ class _Sync:
     def begin(self) -> tuple[SyncRun, StopSign]:
         """What the source is told, and the sign by which its reading is ended."""
         request, sign = self._request, StopSign()
-        of_job = self._job.job_id if request.mode == "full" else None
+        of_job = None if request.mode == "incremental" else self._job.job_id
         cursors = self._states.read_cursors(request.source, of_job=of_job)
         self._is_from_start = not cursors
         run = SyncRun(

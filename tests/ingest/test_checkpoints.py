@@ -1,35 +1,23 @@
 """What lands when, and where the next attempt goes on: with a source that says what the test wants."""
 
 import threading
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
-import pyarrow as pa
 import pytest
-from pydantic import BaseModel, ConfigDict
 
-from services.ingest.adapters import segments, sources
-from services.ingest.domain.batches import build_batch
+from services.ingest.adapters import segments
 from services.ingest.domain.sources import Checkpoint, Reject, SourceBatch, SourceEvent, SyncRun
-from services.ingest.flow import sync_source
 from services.ingest.settings import IngestSettings
 from shared.errors import TransientError
 from shared.jobs.context import JobCancelled, LeaseLost
 from shared.warehouse import Warehouse
 from tests.conftest import wait_until
 from tests.ingest.conftest import MemoryJob, Query, Sync
+from tests.ingest.scripted import TABLE, Runs, batch
 from tests.source_states import MemoryStates
 
-TABLE = "hubspot_contacts"
 AWAY = TransientError("not now", code="crm-unavailable", title="The CRM is unavailable")
 LANDED = "select cast(source_record_id as integer) from raw.hubspot_contacts order by 1"
-
-Script = Callable[[SyncRun], Iterator[SourceEvent]]
-
-
-def batch(*ids: int, table: str = TABLE, **more: Any) -> SourceBatch:
-    keys = pa.array([str(id_) for id_ in ids], pa.string())
-    return SourceBatch(table, build_batch(table, {"id": keys}, key=[keys], updated_at=None, is_deleted=None), **more)
 
 
 def numbers(run: SyncRun, last: int, *, fails_after: int | None = None) -> Iterator[SourceEvent]:
@@ -39,51 +27,6 @@ def numbers(run: SyncRun, last: int, *, fails_after: int | None = None) -> Itera
         if number == fails_after:
             raise AWAY
         yield Checkpoint("numbers", {"at": number}, is_final=number == last)
-
-
-class _Options(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class _Scripted:
-    name = "scripted"
-    state = None
-    is_complete = False
-    missing_tables = ()
-    unmapped_files = ()
-
-    def __init__(self, script: Script, run: SyncRun) -> None:
-        self._script, self._run = script, run
-
-    def read(self, batch_rows: int) -> Iterator[SourceEvent]:
-        return self._script(self._run)
-
-
-class Runs:
-    """Syncs of the scripted source; one row fills a segment."""
-
-    def __init__(self, warehouse: Warehouse, settings: IngestSettings, states: MemoryStates) -> None:
-        self._warehouse, self.states = warehouse, states
-        self._settings = settings.model_copy(update={"segment_rows": 1})
-        self.seen: list[SyncRun] = []
-
-    def __call__(self, script: Script, *, job: MemoryJob | None = None, **request: Any) -> dict[str, Any]:
-        def open_scripted(options: _Options, settings: IngestSettings, run: SyncRun) -> Any:
-            self.seen.append(run)
-            return _Scripted(script, run)
-
-        job = job or MemoryJob("job-1", {})
-        job.request = {"source": "scripted", **request}
-        self.states.job_id = job.job_id
-        sources._SOURCES["scripted"] = sources._SourceType(_Options, lambda options, settings: None, open_scripted)
-        try:
-            return sync_source(job, self._warehouse, self._settings, self.states)
-        finally:
-            del sources._SOURCES["scripted"]
-
-    @property
-    def cursor(self) -> dict[str, Any]:
-        return self.states.read_cursors("scripted").get("numbers", {})
 
 
 @pytest.fixture

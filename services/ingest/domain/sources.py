@@ -94,13 +94,13 @@ class SyncRun:
     """What a source is told of the sync that it reads for."""
 
     job_id: str
-    mode: Literal["incremental", "full"]
+    mode: Literal["incremental", "full", "records"]
     started_at: datetime
     """UTC, by this machine's clock: when this attempt began."""
     state: dict[str, Any] | None = None
     """What the source last stored in `Source.state`."""
     cursors: Mapping[str, dict[str, Any]] = field(default_factory=dict)
-    """Stream -> where to go on. In mode full only what an earlier attempt of this very job has reached."""
+    """Stream -> where to go on. In modes full and records only what an earlier attempt of this job has reached."""
     pause: Callable[[float], None] = _no_pause
     """Wait so many seconds. Raises SyncStopped at once when the sync is to end: `pause(0)` between calls."""
     note: Callable[[str], None] = _no_note
