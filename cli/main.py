@@ -27,7 +27,7 @@ app.command(epilog=EXIT_CODES)(failures)
 
 ModeOption = Annotated[
     Literal["incremental", "full"],
-    typer.Option(help="incremental: what changed since the last sync; full: everything again."),
+    typer.Option(help="incremental: what changed since the last sync, or what it left undone; full: everything again."),
 ]
 LimitOption = Annotated[
     int | None, typer.Option(min=1, help="Score at most so many prospects, best baseline first.", show_default="all")
@@ -76,13 +76,20 @@ def run(
 
 @app.command(epilog=EXIT_CODES)
 def sync(
-    source: Annotated[str, typer.Argument(help="mock, files, or another source that ingest knows.")],
+    source: Annotated[str, typer.Argument(help="hubspot, salesforce, files or mock.")],
     option: OptionOption = None,
     mode: ModeOption = "incremental",
     accept_volume: Annotated[
         bool,
         typer.Option("--accept-volume", help="However few rows come, they are all: later loads are compared with it."),
     ] = False,
+    on_schema_change: Annotated[
+        Literal["evolve", "freeze", "quarantine"],
+        typer.Option(
+            help="What becomes of fields that the source got, lost or retyped. evolve: new ones are kept in `extra`; "
+            "freeze: the sync fails; quarantine: rows that fill a new one are rejected."
+        ),
+    ] = "evolve",
     check: Annotated[
         bool,
         typer.Option("--check", help="Files only: say what would land and what would be rejected, and land nothing."),
@@ -93,7 +100,14 @@ def sync(
     """Read one source and land it in RAW, or with --check only say what that would do."""
     with session(as_json=as_json) as gtm:
         options = parse_options(option)
-        request = to_request(SyncRequest, source=source, mode=mode, options=options, accept_volume=accept_volume)
+        request = to_request(
+            SyncRequest,
+            source=source,
+            mode=mode,
+            options=options,
+            accept_volume=accept_volume,
+            on_schema_change=on_schema_change,
+        )
         if check:
             checked = gtm.client.check_files(request)
             gtm.output.json(checked.to_json()) if as_json else render_check(gtm.output, checked)

@@ -23,6 +23,11 @@ def render_result(output: Output, job: Job) -> None:
             _render_rejects(output, result)
         elif isinstance(value, dict) and value:
             _render_nested(output, name, value)
+        elif name == "notes" and value:
+            for note in value:
+                output.say(f"  note: {plain(str(note))}")
+        elif name == "schema_changes" and value:
+            _render_schema_changes(output, value)
         elif isinstance(value, list) and value:
             _render_list(output, name, value)
     if result.get("warned_nodes"):
@@ -50,6 +55,15 @@ def _render_rejects(output: Output, result: Mapping[str, Any]) -> None:
         f"  all {value_text(result.get('rejected'))} in raw.rejects where source_table in ({where}); "
         "one that an earlier load met keeps that load's load_id"
     )
+
+
+def _render_schema_changes(output: Output, changes: Sequence[Mapping[str, Any]]) -> None:
+    """The first ones: a source that is read for the first time in months may have many."""
+    for one in changes[:_MOST_NAMES]:
+        types = [str(one[name]) for name in ("old_type", "new_type") if one.get(name)]
+        told = plain(f"{one.get('change')} ({' -> '.join(types)})" if types else str(one.get("change")))
+        output.say(f"  schema: {plain(str(one.get('table')))}.{plain(str(one.get('field')))} {told}")
+    output.say(f"  all {thousands(len(changes))} in raw.schema_changes")
 
 
 def render_missing(output: Output, job: Job) -> bool:

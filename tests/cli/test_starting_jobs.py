@@ -19,6 +19,7 @@ from tests.cli.server import DBT_PROBLEM, RESULTS, Behaviour, Server
                     "mode": "incremental",
                     "options": {"accounts": 500, "folder": "./in"},
                     "accept_volume": False,
+                    "on_schema_change": "evolve",
                 },
                 "build": {"select": None, "full_refresh": False, "retry_of": None},
                 "scoring": {"scope": "all", "limit": 20, "force": True, "dry_run": False},
@@ -27,7 +28,13 @@ from tests.cli.server import DBT_PROBLEM, RESULTS, Behaviour, Server
         (
             ["sync", "files", "--mode", "full", "--option", 'tables=["deals"]', "--accept-volume"],
             "sync",
-            {"source": "files", "mode": "full", "options": {"tables": ["deals"]}, "accept_volume": True},
+            {
+                "source": "files",
+                "mode": "full",
+                "options": {"tables": ["deals"]},
+                "accept_volume": True,
+                "on_schema_change": "evolve",
+            },
         ),
         (
             ["build", "--select", "dim_accounts+", "--full-refresh"],
