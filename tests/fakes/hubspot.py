@@ -80,7 +80,9 @@ class FakeHubSpot:
         self.scopes = set(SCOPES.values())
         self.script: deque[str | None] = deque()
         self.fault_rate = 0.0
-        self.requests_per_second: float | None = None
+        self.rate: tuple[int, float] | None = None
+        """Requests in any so many seconds; more get a 429."""
+        self.refused = 0
         self.longest_url = 8_000
         self.requests: list[str] = []
         self.search_times: list[float] = []
@@ -109,6 +111,7 @@ class FakeHubSpot:
             self.requests.append(f"{method} {target}")
             self.before_answer(f"{method} {target}")
             if not self._is_within_rate():
+                self.refused += 1
                 return FAULTS["429"]
             if len(target) > self.longest_url:
                 return Reply(414, b"URI Too Long")
@@ -124,12 +127,12 @@ class FakeHubSpot:
             return Reply(reply.status, reply.body, is_cut=True) if fault == "cut" else reply
 
     def _is_within_rate(self) -> bool:
-        if self.requests_per_second is None:
+        if self.rate is None:
             return True
-        now = time.monotonic()
-        while self._times and self._times[0] <= now - 1:
+        now, (limit, seconds) = time.monotonic(), self.rate
+        while self._times and self._times[0] <= now - seconds:
             self._times.popleft()
-        if len(self._times) >= self.requests_per_second:
+        if len(self._times) >= limit:
             return False
         self._times.append(now)
         return True

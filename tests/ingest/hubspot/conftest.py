@@ -37,7 +37,7 @@ def sync_hubspot(
             "hubspot_token": SecretStr(TOKEN),
             "hubspot_requests_per_10_seconds": 1_000_000,
             "crm_lookback_seconds": 120,
-            "segment_seconds": 0.0,
+            "segment_seconds": 1e9,
         }
         given = {name: options.pop(name) for name in list(options) if name in settings}
         hubspot.portal.now += 1_000  # the CRM tells its time to the second

@@ -143,5 +143,5 @@ def test_record_without_an_id_is_rejected_with_its_content(
 
 
 def test_empty_account_lands_nothing_and_succeeds(sync_hubspot: SyncHubSpot, query: Query) -> None:
-    result = sync_hubspot()
+    result = sync_hubspot(objects=["contacts", "web_events", "email_events"])
     assert (result["rejected"], query("select count(*) from raw.hubspot_contacts")) == (0, [(0,)])

