@@ -27,7 +27,7 @@ def read_workbook(
 ) -> Iterator[FileBatch]:
     """The first row that isn't empty names the columns. Dates as ISO text, numbers with the digits that Excel shows.
 
-    A cell under a column without a name has no place to go: its row is a reject, as are cells that show an error.
+    A cell under a column without a name has no place to go: its row is a reject.
     """
     with unpacker.open_seekable(file) as data:
         _require_sane_size(file, data)
@@ -74,10 +74,8 @@ def _choose_sheet(file: DataFile, workbook: CalamineWorkbook, mapping: TableMapp
 def _read_sheet(
     file: DataFile, sheet: CalamineSheet, mapping: TableMapping, reading: FileReading, batch_rows: int
 ) -> Iterator[FileBatch]:
-    first_row = (sheet.start or (0, 0))[0] + 1
-    cells = (
-        (number, row) for number, row in enumerate(sheet.iter_rows(), start=first_row) if any(c != "" for c in row)
-    )
+    first_column = (sheet.start or (0, 0))[1] + 1  # empty rows at the top are given, empty columns on the left are not
+    cells = ((number, row) for number, row in enumerate(sheet.iter_rows(), start=1) if any(c != "" for c in row))
     _, header = next(cells, (0, []))
     if not header:
         raise unreadable(file.name, f"its sheet {sheet.name} is empty; the first row must name the columns")
@@ -91,7 +89,7 @@ def _read_sheet(
         texts = [_to_text(cell) for cell in row]
         stray = [place for place, text in enumerate(texts) if text is not None and not titles[place]]
         if stray:
-            reason = f"a value in column {stray[0] + 1}, which has no name in the first row"
+            reason = f"a value in column {stray[0] + first_column}, which has no name in the first row"
             rejects.append(Reject(file.name, number, reason, _to_content(texts)))
         else:
             rows.append(dict(zip(names, [texts[place] for place in places], strict=True)))

@@ -1,0 +1,81 @@
+"""Clean blocks are read by pyarrow, the rest record by record: the same rows and rejects either way."""
+
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from services.ingest.adapters.files import csv_reader
+from services.ingest.adapters.files.csv_blocks import parse_clean_block
+from services.ingest.adapters.files.csv_reader import read_csv
+from services.ingest.adapters.files.data_files import DataFile
+from services.ingest.adapters.files.unpacking import Unpacker
+from services.ingest.domain.file_reading import FileReading
+from services.ingest.domain.mapping import TableMapping
+from services.ingest.domain.sources import Reject
+
+MAPPING = TableMapping.model_validate({"files": ["t"], "encoding": "utf-8", "key": ["a"], "columns": {"id": "a"}})
+# What makes a CSV file what it is, right and wrong, beside plain text.
+PIECES = [
+    *('"', '""', ",", "\n", "\r\n", "\r", ";", " ", "x", "ü", "\0", "\u2028", "1,x,y\n", '1,"x, y",z\n', '"1,x,y"\n'),
+    *('2,"two\nlines",z\n', '3,"a ""b""",c\n', "4,x\n", '5,"x\n', '"6","x","y"\r\n', "\n\n", ",,\n", '"",,""\n'),
+]
+DIRTY = st.lists(st.sampled_from(PIECES), max_size=40).map("".join)
+
+
+def read(path: Path, block_bytes: int, batch_rows: int = 7) -> tuple[list[tuple[str, ...]], list[Reject], int, int]:
+    reading = FileReading("hubspot_companies", path.name)
+    rows: list[tuple[str, ...]] = []
+    rejects: list[Reject] = []
+    batches = read_csv(DataFile(path), MAPPING, reading, Unpacker(path.parent, 1), batch_rows, block_bytes)
+    for batch in batches:
+        columns = [batch.columns[name].to_pylist() for name in ("a", "b", "c")]
+        assert {len(column) for column in columns} == {batch.rows} and batch.rows + len(batch.rejects) <= batch_rows
+        rows += zip(*columns, strict=True)
+        rejects += batch.rejects
+    return rows, rejects, reading.repaired, reading.first_repaired_line or 0
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("csv") / "t.csv"
+
+
+@settings(deadline=None, max_examples=150)
+@given(body=DIRTY, block_bytes=st.sampled_from([1, 3, 8, 20, 64, 1 << 20]))
+@example(body='1,"x\n', block_bytes=1 << 20)
+@example(body='1,x"y,z\n2,"x"\n', block_bytes=8)
+@example(body="1,x,y\r", block_bytes=1 << 20)
+@example(body='1,"x",y\n"', block_bytes=1 << 20)
+def test_random_dirty_files(path: Path, body: str, block_bytes: int) -> None:
+    path.write_bytes(b"a,b,c\n" + body.encode())
+    assert read(path, block_bytes) == read(path, 0)
+
+
+def test_long_dirty_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many blocks, clean and dirty ones in turn, bytes that are not UTF-8 among them."""
+    monkeypatch.setattr(csv_reader, "_SMALL_BLOCK_BYTES", 1 << 10)
+    dice = random.Random(7)
+    clean = ["1,x,y\n", '22,"x, y",z\r\n', '3,"two\nlines","a ""b"""\n', "4,,ü\n", "\n"]
+    dirty = ['5,"x\n', "6,x\n", '"7,x,y"\n', b"8,M\xfc,y\n".decode("latin-1"), '9,"x"y,z\n', '10,"never, closed\n']
+    lines = [dice.choice(clean if dice.random() < 0.99 else dirty) for _ in range(30_000)]
+    path.write_bytes(b"a,b,c\n" + "".join(lines).encode().replace(b"8,M\xc3\xbc", b"8,M\xfc"))
+    fast, slow = read(path, 1 << 14, 1000), read(path, 0, 1000)
+    assert fast == slow and len(fast[0]) > 20_000 and len(fast[1]) > 100 and fast[2] > 20
+
+
+def test_a_field_that_no_one_reads(path: Path) -> None:
+    path.write_bytes(b"a,b,c\n1," + b"x" * 200_000 + b",z\n2,x,y\n")
+    assert read(path, 1 << 20) == read(path, 0)
+    assert [reject.line for reject in read(path, 1 << 20)[1]] == [2]
+
+
+def test_clean_rows_are_not_read_one_by_one() -> None:
+    block = b'1,"x, y",z\r\n2,"two\nlines","a ""b"""\n\n3,x'
+    clean = parse_clean_block(block, ["a", "b", "c"], ",", is_last=False)
+    assert clean is not None and (clean.rows.num_rows, clean.lines) == (2, 4) and block[clean.size :] == b"3,x"
+    assert parse_clean_block(b"3,x,y", ["a", "b", "c"], ",", is_last=True) is not None
+    for dirty in (b"1,x\n", b'1,x"y,z\n', b'1,"x"y,z\n', b"1,x,y\rz\n", b"1,\xfc,y\n", b'1,"x,y\n', b"1,x,\0\n"):
+        assert parse_clean_block(dirty, ["a", "b", "c"], ",", is_last=True) is None, dirty
