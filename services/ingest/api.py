@@ -1,7 +1,13 @@
 """REST of the ingest service: starts syncs, and whole pipelines. It never opens the warehouse."""
 
-from fastapi import Depends, Request, Response
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from fastapi import Depends, FastAPI, Request, Response
+from sqlalchemy.exc import SQLAlchemyError
+
+from services.ingest.adapters.files.watch import FolderWatch
 from services.ingest.adapters.sources import check_source_files, validate_sync_request
 from services.ingest.adapters.states import OperationsSourceStates
 from services.ingest.domain.file_check import FilesCheck
@@ -11,8 +17,43 @@ from shared.http import IdempotencyKeyHeader, create_app, start_job, start_respo
 from shared.http.access import require_caller
 from shared.http.problems import problem_responses
 from shared.jobs.view import JobView
+from shared.logging import get_logger
 
-app = create_app("ingest", "Lands CRM and marketing data in RAW, unchanged and idempotently.")
+log = get_logger(__name__)
+
+
+@contextmanager
+def _watching(app: FastAPI) -> Iterator[None]:
+    """Look at the watched folders (GTM_FILES_WATCH) in a thread while the API serves; each may run, one job is made."""
+    settings, stop = ingest_settings(), threading.Event()
+
+    def start(request: SyncRequest, key: str) -> None:
+        started = app.state.store.start(JobKind.SYNC, request.model_dump(mode="json"), idempotency_key=key)
+        if started.tickets:
+            log.info("watched_folder_changed", job_id=started.job.id, **request.options)
+        app.state.dispatcher.dispatch(started.tickets)
+
+    def run() -> None:
+        watch = FolderWatch(settings, start)
+        while not stop.wait(settings.files_watch_seconds):
+            try:
+                watch.look()
+            except SQLAlchemyError as error:  # the operations database is away: the next look tries again
+                log.warning("watching_failed", reason=str(error))
+
+    if not settings.files_watch:
+        yield
+        return
+    thread = threading.Thread(target=run, name="watched-folders")
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+app = create_app("ingest", "Lands CRM and marketing data in RAW, unchanged and idempotently.", alongside=_watching)
 
 
 @app.post(

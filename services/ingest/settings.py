@@ -3,7 +3,7 @@
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
@@ -12,11 +12,20 @@ from shared.errors import InvalidRequest
 from shared.settings import EnvSettings
 
 
+class WatchedFolder(NamedTuple):
+    """A folder that is synced by a mapping whenever its files have changed."""
+
+    path: str
+    mapping: str
+
+
 class IngestSettings(EnvSettings):
     """Where sources may read, how much of one is held before it lands, and the CRMs' addresses and credentials."""
 
     data_dir: Path = Field(Path("var"), validation_alias="GTM_DATA_DIR")
     files_roots: Annotated[tuple[Path, ...], NoDecode] = Field((Path("data"),), validation_alias="GTM_FILES_ROOTS")
+    files_watch: Annotated[tuple[WatchedFolder, ...], NoDecode] = Field((), validation_alias="GTM_FILES_WATCH")
+    files_watch_seconds: float = Field(10, ge=0.05, validation_alias="GTM_FILES_WATCH_SECONDS")
     sources_dir: Path = Field(Path("config/sources"), validation_alias="GTM_SOURCES_DIR")
     files_max_unpacked_mb: int = Field(10_240, ge=1, validation_alias="GTM_FILES_MAX_UNPACKED_MB")
     batch_rows: int = Field(50_000, ge=1, validation_alias="GTM_INGEST_BATCH_ROWS")
@@ -47,6 +56,19 @@ class IngestSettings(EnvSettings):
     @classmethod
     def _split_roots(cls, value: object) -> object:
         return tuple(part for part in value.split(os.pathsep) if part) if isinstance(value, str) else value
+
+    @field_validator("files_watch", mode="before")
+    @classmethod
+    def _split_watched(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = [part.rpartition("=") for part in value.split(os.pathsep) if part]
+        for path, _, mapping in pairs:
+            if not path or not mapping:
+                raise ValueError(
+                    "folder=mapping is wanted, such as data/hubspot=hubspot_export; several separated by :"
+                )
+        return tuple(WatchedFolder(path, mapping) for path, _, mapping in pairs)
 
     @property
     def spool_dir(self) -> Path:

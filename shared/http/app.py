@@ -1,7 +1,7 @@
 """`create_app()`: one API service with everything the three share."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from importlib.metadata import PackageNotFoundError, version
 
 import structlog
@@ -23,8 +23,14 @@ from shared.settings import app_settings, queue_settings
 _MAX_BODY_BYTES = 1024 * 1024
 
 
-def create_app(service: str, summary: str) -> FastAPI:
-    """Opens nothing until it is served; refuses to serve when it would be open to a network."""
+Alongside = Callable[[FastAPI], AbstractContextManager[None]]
+
+
+def create_app(service: str, summary: str, *, alongside: Alongside = lambda _app: nullcontext()) -> FastAPI:
+    """Opens nothing until it is served; refuses to serve when it would be open to a network.
+
+    `alongside` is entered while it serves, with the job store and the dispatcher in the app's state.
+    """
     app: FastAPI = FastAPIOffline(
         title=f"Fleet GTM {service}",
         summary=summary,
@@ -35,6 +41,7 @@ def create_app(service: str, summary: str) -> FastAPI:
     )
     database = operations_database()
     app.state.service = service
+    app.state.alongside = alongside
     app.state.database = database
     app.state.store = JobStore(database)
     install_problem_handlers(app)
@@ -52,7 +59,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     require_closed(app_settings())
     app.state.redis = health.connect_redis(queue_settings())
     app.state.dispatcher = Dispatcher(make_celery(app.state.service, is_producer=True))
-    yield
+    with app.state.alongside(app):
+        yield
     app.state.dispatcher.close()
     app.state.redis.close()
 

@@ -1,7 +1,9 @@
 """Reading a folder as a sync would, to say what would become of each row."""
 
+import tempfile
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from services.ingest.adapters.files.data_files import DataFile
@@ -32,7 +34,9 @@ def check_folder(
     """
     plan = plan_folder(options, settings)
     with _ONE_AT_A_TIME:
-        check = _Check(settings, LandedFiles(cursors.get(plan.stream, {}), lambda _seconds: None))
+        # The API may have no disk of its own: a packed file waits in the folder for temporary ones.
+        unpacker = Unpacker(Path(tempfile.gettempdir()), settings.files_max_unpacked_mb)
+        check = _Check(settings.batch_rows, unpacker, LandedFiles(cursors.get(plan.stream, {}), lambda _seconds: None))
         tables = [check.read(one) for one in plan.tables]
     files = [file for table in tables for file in table.files]
     broken = {file.name: file.why_not or "" for file in plan.broken_files}
@@ -51,10 +55,10 @@ def check_folder(
 
 
 class _Check:
-    def __init__(self, settings: IngestSettings, memory: LandedFiles) -> None:
+    def __init__(self, batch_rows: int, unpacker: Unpacker, memory: LandedFiles) -> None:
         self.rejects: list[CheckedReject] = []
-        self._batch_rows = settings.batch_rows
-        self._unpacker = Unpacker(settings.spool_dir, settings.files_max_unpacked_mb)
+        self._batch_rows = batch_rows
+        self._unpacker = unpacker
         self._memory = memory
 
     def read(self, one: TableFiles) -> CheckedTable:
