@@ -3,7 +3,9 @@
 Messages carry a job's id and nothing else; the request is read from the job's row.
 """
 
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -60,7 +62,8 @@ class _Request(BaseModel):
 
 
 class SyncRequest(_Request):
-    """Read one source and land it. `full` ignores the stored cursor; `incremental` reads what changed since.
+    """Read one source and land it. `full` ignores the stored cursor; `incremental` reads what changed since; `records`
+    reads the records that change events have named since the last such sync, and nothing else.
 
     `accept_volume`: the number of rows read is right however few they are, and later loads are compared with it.
     `on_schema_change`: what becomes of a field that the source has got, lost or retyped since the last sync. evolve: it
@@ -68,7 +71,7 @@ class SyncRequest(_Request):
     """
 
     source: str = Field(min_length=1, max_length=64, examples=["mock"])
-    mode: Literal["incremental", "full"] = "incremental"
+    mode: Literal["incremental", "full", "records"] = "incremental"
     options: dict[str, Any] = Field(default_factory=dict, examples=[{"accounts": 500, "visits": 20000}])
     accept_volume: bool = False
     on_schema_change: Literal["evolve", "freeze", "quarantine"] = "evolve"
@@ -80,17 +83,21 @@ NodeSelector = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.,:+@*\-/ ]{1,200}$", 
 class BuildRequest(_Request):
     """Run `dbt build`. `select` is dbt's node selection; None is everything.
 
-    `retry_of` names an earlier build: only what failed or was skipped in it is run, as it ran there.
+    `retry_of` names an earlier build: only what failed or was skipped in it is run, as it ran there. `load_id` names a
+    sync: what stands on the tables that it changed is built, or everything where that alone would not do.
     """
 
     select: NodeSelector | None = None
     full_refresh: bool = False
     retry_of: str | None = Field(None, min_length=1, max_length=64, description="the id of a build that failed")
+    load_id: str | None = Field(None, min_length=1, max_length=64, description="the id of a sync that has landed")
 
     @model_validator(mode="after")
     def _retry_stands_alone(self) -> "BuildRequest":
         if self.retry_of is not None and (self.select is not None or self.full_refresh):
             raise ValueError("retry_of runs what that build left undone: leave out select and full_refresh")
+        if self.load_id is not None and (self.select, self.full_refresh, self.retry_of) != (None, False, None):
+            raise ValueError("load_id finds out what is to be built: leave out select, full_refresh and retry_of")
         return self
 
 
@@ -100,6 +107,13 @@ class AccountScope(_Request):
     account_ids: list[Annotated[str, Field(min_length=1, max_length=200)]] = Field(min_length=1, max_length=1000)
 
 
+class LoadScope(_Request):
+    """The accounts that a load has changed, as the build with that `load_id` found them: active prospects, and others
+    that have a lead."""
+
+    load_id: str = Field(min_length=1, max_length=64)
+
+
 class ScoringRequest(_Request):
     """Score active prospects, best baseline first. Unchanged accounts cost no model call unless `force`.
 
@@ -107,7 +121,7 @@ class ScoringRequest(_Request):
     `dry_run` asks the model and reports, and writes nothing.
     """
 
-    scope: Literal["all"] | AccountScope = "all"
+    scope: Literal["all"] | AccountScope | LoadScope = "all"
     limit: int | None = Field(None, ge=1)
     force: bool = False
     dry_run: bool = False
@@ -126,4 +140,35 @@ class PipelineRequest(_Request):
             raise ValueError(
                 "build.retry_of: a pipeline lands new data first, of which a retry would build only a part"
             )
+        if self.build.load_id is not None:
+            raise ValueError("build.load_id: the load is the pipeline's own, which isn't known yet")
         return self
+
+
+class RefreshRequest(_Request):
+    """A pipeline that change events ask for: read the records that they name, build what that changes, rescore the
+    accounts. `records` is counted when they are read."""
+
+    trigger: Literal["change_events"] = "change_events"
+    source: str = Field(min_length=1, max_length=64)
+    records: dict[str, int] | None = None
+
+
+@dataclass(frozen=True)
+class ChangeSource:
+    """What change events may name of a source: the objects that its sync can read by id, and how their ids look."""
+
+    objects: frozenset[str]
+    record_id: re.Pattern[str]
+
+
+CHANGE_SOURCES: dict[str, ChangeSource] = {
+    "hubspot": ChangeSource(frozenset({"companies", "contacts", "deals"}), re.compile(r"[0-9]{1,20}")),
+    "salesforce": ChangeSource(
+        frozenset(
+            {"Account", "Contact", "Lead", "Opportunity", "OpportunityContactRole", "Campaign", "CampaignMember"}
+            | {"Task", "Event", "User"}
+        ),
+        re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?"),
+    ),
+}

@@ -34,9 +34,25 @@ _WEBHOOK_OPENAPI = {
                 "schema": {
                     "type": "object",
                     "required": ["type"],
-                    "properties": {"type": {"type": "string"}, "account_id": {"type": "string"}},
+                    "properties": {
+                        "type": {"type": "string"},
+                        "account_id": {"type": "string"},
+                        "source": {"type": "string"},
+                        "object": {"type": "string"},
+                        "record_ids": {"type": "array", "items": {"type": "string"}, "maxItems": 1000},
+                    },
                 },
-                "example": {"type": "account.changed", "account_id": "hubspot:123"},
+                "examples": {
+                    "account": {"value": {"type": "account.changed", "account_id": "hubspot:123"}},
+                    "records": {
+                        "value": {
+                            "type": "record.changed",
+                            "source": "hubspot",
+                            "object": "companies",
+                            "record_ids": ["123"],
+                        }
+                    },
+                },
             }
         },
     },
@@ -44,10 +60,13 @@ _WEBHOOK_OPENAPI = {
 
 
 class WebhookReceipt(BaseModel):
-    """`accepted`: `job_id` will rescore the account. `duplicate`: known event. `ignored`: nothing to rescore."""
+    """`accepted`: `job_id` will rescore the account, or read the records, build and rescore; where it is under way
+    already, its successor will. `duplicate`: known event. `ignored`: nothing follows, and `ignored_for` says why:
+    `unknown-type`, `unknown-source`, `unknown-object`."""
 
     outcome: Literal["accepted", "duplicate", "ignored"]
     job_id: str | None
+    ignored_for: str | None = None
 
 
 @app.post(
@@ -69,9 +88,10 @@ def start_scoring(
     "/v1/webhooks/generic",
     status_code=202,
     operation_id="receiveWebhook",
-    summary="A signed event: rescore one account",
+    summary="A signed event: rescore one account, or read records of a CRM again",
     description="Standard Webhooks 1.0: headers webhook-id, webhook-timestamp (+-5 min), webhook-signature. "
-    'Body: {"type": "account.changed", "account_id": "..."}. Repeats of an id change nothing.',
+    'Body: {"type": "account.changed", "account_id": "..."} or {"type": "record.changed", "source": "hubspot", '
+    '"object": "companies", "record_ids": ["..."]}. Repeats of an id change nothing.',
     tags=["webhooks"],
     responses=problem_responses(401, 404, 422, 503),
     openapi_extra=_WEBHOOK_OPENAPI,
@@ -119,6 +139,8 @@ def get_lead(account_id: str) -> LeadDetail:
 
 
 def _receive(request: Request, event: WebhookEvent) -> WebhookReceipt:
-    receipt = receive_event(request.app.state.database, "generic", event)
+    delay = scoring_settings().refresh_delay_seconds
+    receipt = receive_event(request.app.state.database, "generic", event, delay_seconds=delay)
     request.app.state.dispatcher.dispatch(receipt.tickets)
-    return WebhookReceipt(outcome=receipt.outcome, job_id=receipt.job.id if receipt.job else None)
+    job_id = receipt.job.id if receipt.job else None
+    return WebhookReceipt(outcome=receipt.outcome, job_id=job_id, ignored_for=event.ignored_for)

@@ -11,8 +11,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
-
 from services.scoring.adapters.lead_model import LeadModel, ModelUnavailable
 from services.scoring.adapters.marts import QuestionVersion, ScoringPlan, read_accounts, read_plan
 from services.scoring.adapters.ollama_errors import to_unreachable
@@ -31,10 +29,10 @@ from services.scoring.domain.patience import CircuitBreaker, to_delay
 from services.scoring.domain.policy import PitchPolicy
 from services.scoring.domain.profile import AccountProfile
 from services.scoring.domain.prompt import Prompt
+from services.scoring.domain.requests import to_rescore_request, to_scoring_request
 from services.scoring.domain.tally import Tally
 from services.scoring.settings import ScoringSettings
-from shared.contracts import AccountScope, ScoringRequest
-from shared.errors import InvalidRequest
+from shared.contracts import ScoringRequest
 from shared.jobs.context import JobContext
 from shared.warehouse import Warehouse
 
@@ -59,24 +57,18 @@ def score_accounts(
         TerminalError: `marts-missing`, `model-missing`, `model-context-exceeded`, `scoring-text-invalid` and others.
         JobCancelled, LeaseLost: from the job; what is committed stays.
     """
-    try:
-        request = ScoringRequest.model_validate(dict(job.request))
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise InvalidRequest(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from error
-    return asyncio.run(_score(job, warehouse, model, settings, request))
+    return asyncio.run(_score(job, warehouse, model, settings, to_scoring_request(job.request)))
 
 
 def rescore_account(
     job: JobContext, warehouse: Warehouse, model: LeadModel, settings: ScoringSettings
 ) -> dict[str, Any]:
-    """Score the one account that the request names (`{account_id, force?}`), an active prospect or not.
+    """Score the one account that the request names (`{account_id, force?}`), an active prospect or not, or the accounts
+    that a load has changed (`{load_id}`), at most GTM_REFRESH_ACCOUNTS of them: `left` counts the others.
 
     An unchanged profile costs no model call; an unknown account is counted as `missing`. Raises as `score_accounts`.
     """
-    if not isinstance(account_id := job.request.get("account_id"), str) or not account_id:
-        raise InvalidRequest("account_id: the account to rescore, as analytics.dim_accounts names it.")
-    request = ScoringRequest(scope=AccountScope(account_ids=[account_id]), force=bool(job.request.get("force", False)))
+    request = to_rescore_request(job.request, settings.refresh_accounts)
     return asyncio.run(_score(job, warehouse, model, settings, request))
 
 
@@ -100,8 +92,7 @@ async def _score(
 
 def _read_plan(warehouse: Warehouse, rules: Rules, request: ScoringRequest) -> ScoringPlan:
     version = QuestionVersion(rules.prompt_version, rules.model_digest, rules.rules_version)
-    ids = request.scope.account_ids if isinstance(request.scope, AccountScope) else None
-    return read_plan(warehouse, version, rules.job_id, account_ids=ids, limit=request.limit, force=request.force)
+    return read_plan(warehouse, version, rules.job_id, scope=request.scope, limit=request.limit, force=request.force)
 
 
 async def _ask_patiently(call: Callable[[], Awaitable[_Answer]], settings: ScoringSettings) -> _Answer:
@@ -137,6 +128,7 @@ class _Run:
     def __post_init__(self) -> None:
         self.breaker = CircuitBreaker(self.settings.breaker_accounts)
         self.tally = Tally(self.plan.candidates, self.plan.unchanged, self.plan.missing)
+        self.tally.left = self.plan.left
         if self.request.dry_run:
             self.tally.would_change = []
         elif self.plan.done:

@@ -34,6 +34,8 @@ class ScoringSettings(EnvSettings):
     mart_max_age_hours: float = Field(48, gt=0, validation_alias="GTM_MART_MAX_AGE_HOURS")
     prompt_path: Path = Field(_PROMPTS / "lead_score.yml", validation_alias="GTM_PROMPT_PATH")
     policy_path: Path = Field(_PROMPTS / "pitch_policy.yml", validation_alias="GTM_PITCH_POLICY_PATH")
+    refresh_delay_seconds: float = Field(5, ge=0, le=3600, validation_alias="GTM_REFRESH_DELAY_SECONDS")
+    refresh_accounts: int = Field(100, ge=1, validation_alias="GTM_REFRESH_ACCOUNTS")
     webhook_secret: SecretStr | None = Field(None, validation_alias="GTM_WEBHOOK_SECRET")
 
     @model_validator(mode="after")

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from services.transform.adapters.build_record import BuildRecord
+from services.transform.adapters.coverage import Coverage
 from services.transform.adapters.dbt import (
     DbtBuild,
     DbtOutcome,
@@ -15,22 +16,18 @@ from services.transform.adapters.dbt import (
     read_results_of_stopped,
     run_dbt_build,
 )
+from services.transform.adapters.findings import require_success, tell_guards
+from services.transform.adapters.load_changes import LoadChanges
 from services.transform.adapters.marts import (
     drop_leftovers,
     has_loads_table,
     has_raw_tables,
-    read_failing_rows,
     read_quarantine_counts,
 )
 from services.transform.adapters.public_suffixes import ensure_public_suffixes
 from services.transform.adapters.versions import project_version, tool_versions
 from services.transform.adapters.weights_file import read_scoring_weights
-from services.transform.domain.build_errors import (
-    ROWS_SHOWN,
-    explain_failed_node,
-    explain_stopped_dbt,
-    to_summaries,
-)
+from services.transform.domain.build_errors import to_summaries
 from services.transform.domain.build_plan import BuildPlan, Remainder, settings_version
 from services.transform.domain.run_results import NodeResult, count_by_status
 from services.transform.settings import TransformSettings
@@ -51,11 +48,20 @@ class _Task:
     variables: dict[str, Any]
     weights_version: str
     select: tuple[str, ...]
-    remainder: Remainder | None
+    remainder: Remainder | None = None
+    load: Coverage | None = None
 
     @property
     def is_full(self) -> bool:
         return not self.select
+
+    @property
+    def built(self) -> dict[str, Any]:
+        """For the result of a load's build."""
+        if self.load is None:
+            return {}
+        why = {"reason": self.load.reason} if self.load.reason else {}
+        return {"built": "everything" if self.is_full else "affected", "loads": len(self.load.loads), **why}
 
 
 def build_marts(
@@ -68,7 +74,8 @@ def build_marts(
         The job's result: `dbt_run_id, weights_version, nodes` (passed, warned, failed, skipped), `warned_nodes` (the
         first ones), `quarantined` (rows by RAW table; null where the warehouse refuses to count them), and of a retry
         that leaves the marts as if the build that it retries had succeeded, `completes` (the ids of that build and the
-        retries between). Each node is in `record`.
+        retries between). Of a load's build also `built` (everything, affected or nothing), the `reason` for everything
+        or nothing, `loads` (that it took up) and `accounts` (that the load has changed). Each node is in `record`.
 
     Raises:
         TerminalError: `nothing-landed`, `scoring-weights-invalid`, `dbt-test-failed`, `dbt-model-failed`,
@@ -84,16 +91,22 @@ def build_marts(
     job.report(phase="build", done=0, unit="nodes")
     with warehouse.reserve_core() as environment:
         job.check()  # on Snowflake nothing but the fence tells whose the relations of a running dbt are
+        task, changes = _take_up_load(task, job, warehouse, record)
+        if changes is not None and not changes.tables:
+            return {"built": "nothing", "reason": f"Load {changes.load_id} has changed no row of RAW."}
         drop_leftovers(warehouse)  # of a build whose worker was killed
         ensure_public_suffixes(warehouse)
+        if changes is not None:
+            changes.remember()
         job.check()
         record.begin(task.plan)
         build = _dbt_build(job, settings, task, environment)
         outcome = _run(job, warehouse, record, build)
         record.complete(outcome.results)
-        _tell_guards(warehouse, record, outcome)
-        _require_success(warehouse, outcome, task)
+        tell_guards(warehouse, record, outcome)
+        require_success(warehouse, outcome, task.select)
         quarantined = read_quarantine_counts(warehouse)
+        accounts = {} if changes is None else {"accounts": _publish(changes)}
     if build.has_docs and not publish_docs(build, settings.dbt_docs_path):
         log.warning("docs_not_written", log=str(build.run_dir / "logs"))
     result = {
@@ -103,7 +116,25 @@ def build_marts(
         "warned_nodes": to_summaries(outcome.results, "warned"),
         "quarantined": quarantined,
     }
-    return result | _completes(task, outcome, record)
+    return task.built | accounts | result | _completes(task, outcome, record)
+
+
+def _take_up_load(
+    task: _Task, job: JobContext, warehouse: Warehouse, record: BuildRecord
+) -> tuple[_Task, LoadChanges | None]:
+    """What is to be built for the load that the request names. Asked while the warehouse is reserved: no other load
+    lands meanwhile."""
+    if (load_id := job.request.get("load_id")) is None:
+        return task, None
+    load = record.coverage_of(load_id, task.plan)
+    changes = LoadChanges(warehouse, load_id, load.loads)
+    names = tuple(f"source:raw.{table}+" for table in ("loads", *changes.tables))
+    return replace(task, load=load, select=names if load.reason is None else ()), changes
+
+
+def _publish(changes: LoadChanges) -> int:
+    changes.remember()
+    return changes.publish()
 
 
 def _read_task(job: JobContext, settings: TransformSettings, record: BuildRecord) -> _Task:
@@ -118,7 +149,7 @@ def _read_task(job: JobContext, settings: TransformSettings, record: BuildRecord
     version = settings_version(variables, tool_versions())
     plan = BuildPlan(job.job_id, version, project_version(settings.dbt_project_dir), request.full_refresh)
     if request.retry_of is None:
-        return _Task(plan, variables, weights_version, _parse_select(request.select), remainder=None)
+        return _Task(plan, variables, weights_version, _parse_select(request.select))
     remainder = record.remainder_of(request.retry_of)
     remainder.require_same_settings(version)
     plan = replace(plan, root_id=remainder.chain[0], full_refresh=remainder.plan.full_refresh)
@@ -198,41 +229,6 @@ def _require_raw(warehouse: Warehouse) -> None:
     else:
         return
     raise TerminalError(detail, code="nothing-landed", title="Nothing has been landed", status=409)
-
-
-def _tell_guards(warehouse: Warehouse, record: BuildRecord, outcome: DbtOutcome) -> None:
-    """A guard's rows have a column `message` that says more than dbt's count of them."""
-    told = {
-        result.unique_id: replace(result, message=str(rows[0]["message"]))
-        for result in outcome.results
-        if result.failures and result.is_guard
-        if (rows := _found_rows(warehouse, result, limit=1)) and rows[0].get("message")
-    }
-    outcome.results = [told.get(result.unique_id, result) for result in outcome.results]
-    if told:
-        record.complete(list(told.values()))
-
-
-def _found_rows(warehouse: Warehouse, test: NodeResult, limit: int) -> list[dict[str, Any]]:
-    """None of them where the warehouse refuses: that the test failed is known without them."""
-    try:
-        return read_failing_rows(warehouse, test, limit)
-    except (TransientError, sa.exc.SQLAlchemyError) as error:
-        log.warning("failing_rows_not_read", node=test.node, reason=str(getattr(error, "orig", error)))
-        return []
-
-
-def _require_success(warehouse: Warehouse, outcome: DbtOutcome, task: _Task) -> None:
-    failed = next((result for result in outcome.results if result.status == "failed"), None)
-    if failed is not None:
-        is_test = failed.kind == "test" and failed.failures and failed.compiled_sql
-        rows = _found_rows(warehouse, failed, ROWS_SHOWN) if is_test else []
-        raise explain_failed_node(outcome.results, rows)
-    if outcome.exit_code != 0 and not outcome.is_complete:
-        raise explain_stopped_dbt(outcome.exit_code, outcome.error, outcome.tail)
-    if not outcome.results:
-        named = " ".join(task.select)
-        raise InvalidRequest(f"select: no node is called {named}. Names are those of dbt_transform/models.")
 
 
 def _completes(task: _Task, outcome: DbtOutcome, record: BuildRecord) -> dict[str, Any]:

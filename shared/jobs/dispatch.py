@@ -8,7 +8,7 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from shared.contracts import TASKS
-from shared.jobs.transitions import Ticket
+from shared.jobs.creation import Ticket
 from shared.logging import get_logger
 
 log = get_logger(__name__)

@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session
 
 from shared.contracts import QUEUES, JobKind, JobState
 from shared.errors import GtmError, TerminalError
+from shared.jobs.creation import Ticket
 from shared.jobs.owner import current_owner, current_place, is_known_dead
-from shared.jobs.transitions import Ticket, begin_job, end_job, lock_job, take_generation
+from shared.jobs.transitions import begin_job, end_job, lock_job, take_generation
 from shared.operations.database import OperationsDatabase
 from shared.operations.models import Job
 from shared.settings import OperationsSettings
@@ -141,7 +142,7 @@ class Leases:
         """
         with self._database.write() as session:
             now = self._database.now(session)
-            waiting: dict[str, int] = {str(queue): count for queue, count in session.execute(_WAITING).all()}
+            waiting: dict[str, int] = {str(queue): count for queue, count in session.execute(_waiting(now)).all()}
             tickets: list[Ticket] = []
             for queue in QUEUES:  # each by itself: a backlog in one must not hide a lost job of another
                 for job in session.scalars(self._neglected(queue, now)).all():
@@ -161,7 +162,7 @@ class Leases:
         is_old = sa.or_(Job.dispatched_at.is_(None), Job.dispatched_at <= now - self._patience)
         is_neglected = sa.or_(
             sa.and_(Job.state == JobState.RUNNING, is_silent),
-            sa.and_(Job.state == JobState.QUEUED, Job.is_ready, is_old),
+            sa.and_(Job.state == JobState.QUEUED, Job.is_ready, is_old, _is_due(now)),
         )
         query = sa.select(Job).where(Job.queue == queue, is_neglected).order_by(Job.created_at).limit(_SWEPT_JOBS)
         return query.with_for_update(skip_locked=True, key_share=True)
@@ -172,7 +173,7 @@ class Leases:
 
     def _is_free(self, job: Job, now: datetime) -> bool:
         if job.state == JobState.QUEUED:
-            return job.is_ready and job.queue is not None
+            return job.is_ready and job.queue is not None and (job.due_at is None or job.due_at <= now)
         if job.state != JobState.RUNNING or job.queue is None:
             return False
         # A row that never got a lease must not wait for ever: NULL counts as run out.
@@ -211,11 +212,13 @@ def _held(claim: Claim) -> list[sa.ColumnElement[bool]]:
     return [Job.id == claim.job_id, Job.fence == claim.fence, Job.state == JobState.RUNNING]
 
 
-_WAITING = (
-    sa.select(Job.queue, sa.func.count())
-    .where(Job.state == JobState.QUEUED, Job.is_ready, Job.queue.is_not(None))
-    .group_by(Job.queue)
-)
+def _is_due(now: datetime) -> sa.ColumnElement[bool]:
+    return sa.or_(Job.due_at.is_(None), Job.due_at <= now)
+
+
+def _waiting(now: datetime) -> sa.Select[tuple[str | None, int]]:
+    waits = (Job.state == JobState.QUEUED, Job.is_ready, Job.queue.is_not(None), _is_due(now))
+    return sa.select(Job.queue, sa.func.count()).where(*waits).group_by(Job.queue)
 
 
 def _exhausted(job: Job, last_error: dict[str, Any] | None) -> dict[str, Any]:

@@ -16,9 +16,9 @@ from pydantic import ValidationError
 from shared.contracts import JobState
 from shared.errors import GtmError, TerminalError, TransientError
 from shared.jobs.context import HeldJob, JobCancelled, LeaseLost
+from shared.jobs.creation import Ticket
 from shared.jobs.dispatch import publish_or_leave
 from shared.jobs.leases import TOO_LONG, Claim, Leases
-from shared.jobs.transitions import Ticket
 from shared.logging import get_logger
 from shared.operations.database import operations_database
 from shared.settings import OperationsSettings, explain_wrong_settings, operations_settings

@@ -22,7 +22,8 @@ from shared.contracts import (
     SyncRequest,
 )
 from shared.errors import InvalidRequest, NotFound
-from shared.jobs.transitions import Ticket, add_job, children_of, end_job, lock_job, take_generation
+from shared.jobs.creation import Ticket, add_job, add_pipeline, children_of, first_ticket
+from shared.jobs.transitions import end_job, lock_job, take_generation
 from shared.jobs.view import JobPage, JobView, build_job_summary, build_job_view
 from shared.operations.database import OperationsDatabase
 from shared.operations.models import IdempotencyKey, Job
@@ -152,17 +153,12 @@ class JobStore:
 def _add(
     session: Session, kind: JobKind, request: dict[str, Any], now: datetime, request_id: str | None
 ) -> tuple[Job, list[Ticket]]:
-    job = add_job(session, kind, request, now, request_id=request_id)
-    if kind != JobKind.PIPELINE:
-        return job, [Ticket(job.id, kind)]
+    if kind == JobKind.PIPELINE:
+        job = add_pipeline(session, PipelineRequest.model_validate(request), now, request_id=request_id)
+    else:
+        job = add_job(session, kind, request, now, request_id=request_id)
     session.flush()
-    parts = PipelineRequest.model_validate(request)
-    steps = ((JobKind.SYNC, parts.sync), (JobKind.BUILD, parts.build), (JobKind.SCORING, parts.scoring))
-    children = [
-        add_job(session, step, part.model_dump(mode="json"), now, request_id=request_id, parent=job, position=position)
-        for position, (step, part) in enumerate(steps)
-    ]
-    return job, [Ticket(children[0].id, JobKind.SYNC)]
+    return job, [first_ticket(session, job)]
 
 
 def _children(session: Session, job: Job) -> list[Job] | None:

@@ -1,7 +1,8 @@
 """`python -m shared.jobs.sweeper`: publish again what the job table owes and Redis, or a worker, has lost.
 
 Looks once a second. It publishes for a queue only while the queue holds fewer messages than jobs wait for it, so a long
-queue does not fill with duplicates. Two sweepers do no harm: the claim drops what is not due.
+queue does not fill with duplicates. Two sweepers do no harm: the claim drops what is not due. It also starts a pipeline
+for changed records that none reads.
 """
 
 import signal
@@ -17,9 +18,10 @@ from kombu.exceptions import OperationalError
 
 from shared.celery_app import make_celery
 from shared.contracts import TASKS
+from shared.jobs.creation import Ticket
 from shared.jobs.dispatch import publish
 from shared.jobs.leases import Leases
-from shared.jobs.transitions import Ticket
+from shared.jobs.refreshes import start_overdue
 from shared.logging import configure_logging, get_logger
 from shared.operations.database import operations_database
 from shared.settings import OperationsSettings, QueueSettings, operations_settings, queue_settings
@@ -32,7 +34,8 @@ class Sweeper:
 
     def __init__(self, app: Celery, operations: OperationsSettings, queue: QueueSettings) -> None:
         self._app = app
-        self._leases = Leases(operations_database(operations), operations)
+        self._database = operations_database(operations)
+        self._leases = Leases(self._database, operations)
         self._redis = redis.Redis.from_url(
             queue.redis_url.get_secret_value(), socket_timeout=1, socket_connect_timeout=1
         )
@@ -44,11 +47,14 @@ class Sweeper:
             redis.RedisError, kombu's OperationalError: Redis can't be reached; the next sweep tries again.
         """
         self._redis.ping()  # before the rows are marked as dispatched
+        refreshes = start_overdue(self._database)
         tickets, waiting = self._leases.sweep()
         by_queue: dict[str, list[Ticket]] = defaultdict(list)
         for ticket in tickets:
             by_queue[TASKS[ticket.kind][1]].append(ticket)
-        published = 0
+        for ticket in refreshes:
+            publish(self._app, ticket)
+        published = len(refreshes)
         for queue, owed in by_queue.items():
             messages = int(self._redis.llen(queue))
             if messages >= waiting.get(queue, 0) > 0:

@@ -4,59 +4,17 @@ Every function works inside the caller's write transaction, and what one end set
 pipeline, a rescore owed to events that came meanwhile) is committed with it: a crash has no moment to lose it in.
 """
 
-import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from shared.contracts import TASKS, TERMINAL_STATES, JobKind, JobState, lane_of
+from shared.contracts import TERMINAL_STATES, JobKind, JobState, RefreshRequest
+from shared.jobs.creation import Ticket, add_job, add_refresh, children_of, first_ticket
 from shared.operations.models import Generation, Job
 
-
-@dataclass(frozen=True)
-class Ticket:
-    """A job that a message should be published for. Losing it costs time, not the job: the sweeper makes another."""
-
-    job_id: str
-    kind: JobKind
-
-
-def add_job(
-    session: Session,
-    kind: JobKind,
-    request: dict[str, Any],
-    now: datetime,
-    *,
-    request_id: str | None = None,
-    subject: str | None = None,
-    parent: Job | None = None,
-    position: int = 0,
-) -> Job:
-    """A queued job; only a pipeline's first child is ready at once."""
-    job = Job(
-        id=str(uuid.uuid4()),
-        kind=kind,
-        queue=TASKS[kind][1] if kind in TASKS else None,
-        request=request,
-        request_id=request_id,
-        subject=subject,
-        lane=lane_of(kind, request),
-        state=JobState.QUEUED,
-        is_ready=position == 0,
-        parent_id=parent.id if parent else None,
-        position=position,
-        created_at=now,
-        dispatched_at=now if position == 0 else None,
-        done=0,
-        attempts=0,
-        fence=0,
-    )
-    session.add(job)
-    return job
+PAUSE_AFTER_FAILURE: Final = timedelta(seconds=60)
 
 
 def lock_job(session: Session, job_id: str) -> Job | None:
@@ -67,11 +25,6 @@ def lock_job(session: Session, job_id: str) -> Job | None:
     """
     query = sa.select(Job).where(Job.id == job_id).with_for_update(key_share=True)
     return session.execute(query.execution_options(populate_existing=True)).scalar_one_or_none()
-
-
-def children_of(session: Session, job_id: str) -> Sequence[Job]:
-    """In their order."""
-    return session.scalars(sa.select(Job).where(Job.parent_id == job_id).order_by(Job.position)).all()
 
 
 def begin_job(session: Session, job: Job, now: datetime) -> None:
@@ -139,11 +92,18 @@ def _advance_pipeline(session: Session, child: Job, now: datetime) -> list[Ticke
 
 
 def request_coalesced(
-    session: Session, kind: JobKind, subject: str, request: dict[str, Any], now: datetime
+    session: Session,
+    kind: JobKind,
+    subject: str,
+    request: dict[str, Any],
+    now: datetime,
+    *,
+    due_at: datetime | None = None,
 ) -> tuple[Job, Ticket | None]:
     """At most one waiting job per subject; a request that comes while one runs is owed one more job afterwards.
 
-    Gives the job that will answer this request (it may be running: then its successor will) and, if new, its ticket.
+    Gives the job that will answer this request (it may be running: then its successor will) and, if new and due, its
+    ticket. A pipeline asked for in this way is a refresh.
     """
     generation = session.get(Generation, (kind, subject), with_for_update=True)
     if generation is None:
@@ -153,19 +113,39 @@ def request_coalesced(
     live = session.get(Job, generation.job_id) if generation.job_id else None
     if live is not None and live.state not in TERMINAL_STATES:
         return live, None
-    job = add_job(session, kind, request, now, subject=subject)
-    session.flush()
+    job, tickets = _add_coalesced(session, kind, subject, request, now, _after_failure(live, now, due_at))
     generation.job_id = job.id
-    return job, Ticket(job.id, kind)
+    return job, next(iter(tickets), None)
+
+
+def _add_coalesced(
+    session: Session, kind: JobKind, subject: str, request: dict[str, Any], now: datetime, due_at: datetime | None
+) -> tuple[Job, list[Ticket]]:
+    if kind == JobKind.PIPELINE:
+        job = add_refresh(session, RefreshRequest.model_validate(request), now, due_at)
+    else:
+        job = add_job(session, kind, request, now, subject=subject, due_at=due_at)
+    session.flush()
+    return job, [first_ticket(session, job)] if due_at is None else []
+
+
+def _after_failure(last: Job | None, now: datetime, due_at: datetime | None) -> datetime | None:
+    """A refresh that failed is not followed at once by the next one: what it met is mostly there a while longer."""
+    if last is None or last.kind != JobKind.PIPELINE or last.state != JobState.FAILED or last.finished_at is None:
+        return due_at
+    earliest = last.finished_at + PAUSE_AFTER_FAILURE
+    return max(earliest, due_at or now) if earliest > now else due_at
 
 
 def take_generation(session: Session, job: Job) -> None:
     """What was requested until now is settled: answered by the run that claims, or not wanted by who cancels.
 
-    A claim calls it before anything is read; what comes later is owed one more job.
+    A claim calls it before anything is read; what comes later is owed one more job. A pipeline is claimed with its
+    first child.
     """
-    if job.subject is not None:
-        generation = session.get(Generation, (job.kind, job.subject), with_for_update=True)
+    asked = session.get(Job, job.parent_id) if job.parent_id is not None and job.position == 0 else job
+    if asked is not None and asked.subject is not None:
+        generation = session.get(Generation, (asked.kind, asked.subject), with_for_update=True)
         if generation is not None:
             generation.taken = generation.requested
 
@@ -174,7 +154,8 @@ def _call_next(session: Session, job: Job) -> list[Ticket]:
     """Where one job of a lane runs at a time, its end is the turn of the one that waits longest."""
     if job.lane is None:
         return []
-    waiting = sa.select(Job.id).where(Job.lane == job.lane, Job.state == JobState.QUEUED, Job.is_ready)
+    is_due = sa.or_(Job.due_at.is_(None), Job.due_at <= (job.finished_at or job.created_at))
+    waiting = sa.select(Job.id).where(Job.lane == job.lane, Job.state == JobState.QUEUED, Job.is_ready, is_due)
     following = session.execute(waiting.order_by(Job.created_at, Job.id).limit(1)).scalar_one_or_none()
     return [Ticket(following, JobKind(job.kind))] if following is not None else []
 
@@ -185,7 +166,7 @@ def _start_owed(session: Session, job: Job, now: datetime) -> list[Ticket]:
     generation = session.get(Generation, (job.kind, job.subject), with_for_update=True)
     if generation is None or generation.job_id != job.id or generation.requested <= generation.taken:
         return []
-    successor = add_job(session, JobKind(job.kind), job.request, now, subject=job.subject)
-    session.flush()
+    due_at = _after_failure(job, now, None)
+    successor, tickets = _add_coalesced(session, JobKind(job.kind), job.subject, job.request, now, due_at)
     generation.job_id = successor.id
-    return [Ticket(successor.id, JobKind(job.kind))]
+    return tickets

@@ -65,6 +65,7 @@ class Job(Base):
     worker: Mapped[str | None] = mapped_column(sa.String(255))
     cancel_requested_at: Mapped[datetime | None]
     dispatched_at: Mapped[datetime | None]
+    due_at: Mapped[datetime | None]  # not before this moment; None: at once
     parent_id: Mapped[str | None] = mapped_column(sa.ForeignKey("jobs.id"), index=True)
     position: Mapped[int] = mapped_column(default=0)  # among its parent's children
     created_at: Mapped[datetime]
@@ -95,6 +96,20 @@ class WebhookEvent(Base):
     account_id: Mapped[str | None] = mapped_column(sa.String(255))
     job_id: Mapped[str | None] = mapped_column(sa.ForeignKey("jobs.id"))
     received_at: Mapped[datetime]
+    ignored_for: Mapped[str | None] = mapped_column(sa.String(32), index=True)  # why nothing follows from it
+
+
+class ChangedRecord(Base):
+    """One row per record that a change event has named and that was not landed again since."""
+
+    __tablename__ = "changed_records"
+
+    source: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    object: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    record_id: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    generation: Mapped[int]  # events that named it; one that comes while it is read keeps it here
+    attempts: Mapped[int] = mapped_column(default=0)  # syncs that took it up since the last event
+    changed_at: Mapped[datetime]  # when the last event came
 
 
 class Generation(Base):
@@ -132,6 +147,7 @@ class SourceCursor(Base):
     cursor: Mapped[dict[str, Any]]
     is_final: Mapped[bool]  # the stream was read to its end
     job_id: Mapped[str] = mapped_column(sa.String(36))
+    load_id: Mapped[str | None] = mapped_column(sa.String(36))  # the last job with rows for RAW; None: none had any
     updated_at: Mapped[datetime]
 
 

@@ -66,9 +66,9 @@ def test_a_signed_webhook_rescores_its_account_once(house: House, ollama: FakeOl
     assert (job["kind"], job["subject"], job["result"]["unchanged"]) == ("rescore", account_id, 1)
     assert ollama.chats == [], "nothing changed, so nothing is asked"
     repeated = _deliver(house, "msg_1", {"type": "account.changed", "account_id": account_id})
-    assert repeated.json() == {"outcome": "duplicate", "job_id": job["id"]}
+    assert repeated.json() == {"outcome": "duplicate", "job_id": job["id"], "ignored_for": None}
     ignored = _deliver(house, "msg_2", {"type": "invoice.paid"})
-    assert ignored.json() == {"outcome": "ignored", "job_id": None}
+    assert ignored.json() == {"outcome": "ignored", "job_id": None, "ignored_for": "unknown-type"}
 
 
 def test_an_unsigned_or_old_webhook_is_refused(house: House) -> None:

@@ -10,8 +10,8 @@ from services.scoring import tasks
 from shared.contracts import JobKind, JobState
 from shared.jobs import dispatch
 from shared.jobs.context import JobContext
+from shared.jobs.creation import Ticket
 from shared.jobs.store import JobStore
-from shared.jobs.transitions import Ticket
 from shared.operations.database import OperationsDatabase
 
 RunScoring = Callable[..., tuple[str, list[Ticket]]]

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 from shared.contracts import JobKind
+from shared.jobs.creation import add_job
 from shared.jobs.leases import Leases
 from shared.jobs.store import JobStore
-from shared.jobs.transitions import add_job
 from shared.operations.database import OperationsDatabase
 from shared.operations.models import Job
 from tests.shared.protocol import claim, expire

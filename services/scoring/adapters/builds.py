@@ -28,7 +28,8 @@ _RETRIES_SEEN = 100
 def require_trusted_marts(database: OperationsDatabase, *, is_forced: bool, max_age_hours: float) -> None:
     """Pass when the last full build that succeeded is young enough and no later build broke off, or when forced.
 
-    A build with `select` proves nothing about the rest of the marts, but breaking off it may leave them half-built.
+    A build with `select`, or of the part that a load affects, proves nothing about the rest of the marts, but breaking
+    off it may leave them half-built.
     A retry that ran all that a build had left undone, over the same RAW, settings and project, says so in its result
     (`completes`): it counts as the success of that build, which is then as old as what that build had read.
     No full build in the job table passes too: the marts may have been built by hand, and the flow says it if there are
@@ -81,7 +82,10 @@ def _mended(session: Session) -> dict[str, Job]:
 
 
 def _last_proof(session: Session, mended: Mapping[str, Job]) -> _Proof | None:
-    is_full = sa.and_(Job.request["select"].as_string().is_(None), Job.request["retry_of"].as_string().is_(None))
+    # Of a load, its result says whether everything was built.
+    is_all = sa.or_(Job.request["load_id"].as_string().is_(None), Job.result["built"].as_string() == "everything")
+    narrowing = (Job.request["select"].as_string(), Job.request["retry_of"].as_string())
+    is_full = sa.and_(*(name.is_(None) for name in narrowing), is_all)
     full = sa.select(Job).where(Job.kind == JobKind.BUILD, is_full)
     succeeded = full.where(Job.state == JobState.SUCCEEDED).order_by(Job.finished_at.desc()).limit(1)
     roots = full.where(Job.id.in_(mended)) if mended else None

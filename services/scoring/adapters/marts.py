@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
 from services.scoring.adapters.outbound_tables import SCHEMA, read_table_names
 from services.scoring.domain.profile import FIELDS, AccountProfile, Factor, parse_values
+from shared.contracts import AccountScope, LoadScope
 from shared.errors import TerminalError
 from shared.warehouse import Warehouse
 
@@ -24,13 +26,15 @@ class QuestionVersion:
 class ScoringPlan:
     """Counts in accounts: `candidates` = `unchanged` + `done` + len(`account_ids`).
 
-    `done` were written by an earlier attempt of the same job; `missing` were asked for and are in no mart.
+    `done` were written by an earlier attempt of the same job; `missing` were asked for and are in no mart; `left` are a
+    load's accounts below the limit (None for other scopes).
     """
 
     candidates: int = 0
     unchanged: int = 0
     done: int = 0
     missing: int = 0
+    left: int | None = None
     account_ids: list[str] = field(default_factory=list)
 
 
@@ -39,39 +43,68 @@ def read_plan(
     version: QuestionVersion,
     job_id: str,
     *,
-    account_ids: Sequence[str] | None = None,
+    scope: Literal["all"] | AccountScope | LoadScope = "all",
     limit: int | None = None,
     force: bool = False,
 ) -> ScoringPlan:
     """Whom to ask about, best baseline first; one query, whatever the number of accounts.
 
     Args:
-        account_ids: These accounts, active prospects or not; None is every active prospect.
+        scope: Every active prospect; these accounts, active prospects or not; or those that a load has changed and that
+            are active prospects or have a lead.
         limit: Top of the ranking, taken before unchanged ones are left out: a repeat does no more work.
         force: Unchanged ones too, but never those that this job has written already.
 
     Raises:
         TerminalError: `marts-missing`.
     """
-    wanted = sorted(set(account_ids)) if account_ids is not None else None
+    wanted = sorted(set(scope.account_ids)) if isinstance(scope, AccountScope) else None
     with warehouse.core_beside_outbound() as connection:
         _require_marts(connection)
         has_leads = "lead_scores" in read_table_names(connection, SCHEMA)
-        statement = sa.text(_plan_sql(has_leads, wanted is not None, limit))
-        parameters = {**vars(version), "job_id": job_id, "force": int(force)} if has_leads else {}
-        if wanted is not None:
+        if isinstance(scope, LoadScope) and not _has_load_accounts(connection):
+            return ScoringPlan(left=0)
+        statement = sa.text(_plan_sql(has_leads, _condition(scope, has_leads), limit))
+        parameters: dict[str, Any] = {**vars(version), "job_id": job_id, "force": int(force)} if has_leads else {}
+        if isinstance(scope, AccountScope):
             statement = statement.bindparams(sa.bindparam("wanted", expanding=True))
             parameters["wanted"] = wanted
+        elif isinstance(scope, LoadScope):
+            parameters["load_id"] = scope.load_id
         rows = connection.execute(statement, parameters).all()
     if not rows:
         return ScoringPlan(missing=len(wanted or ()))
     ids = [row.account_id for row in rows if row.account_id is not None]
     first = rows[0]
     missing = 0 if wanted is None else len(wanted) - int(first.found)
-    return ScoringPlan(int(first.candidates), int(first.unchanged), int(first.done), missing, ids)
+    left = int(first.found) - int(first.candidates) if isinstance(scope, LoadScope) else None
+    return ScoringPlan(int(first.candidates), int(first.unchanged), int(first.done), missing, left, ids)
 
 
-def _plan_sql(has_leads: bool, named: bool, limit: int | None) -> str:
+def count_load_accounts(warehouse: Warehouse, load_id: str) -> int:
+    """Accounts that the load has changed, as the build with its `load_id` found them; 0 where there was none."""
+    with warehouse.core() as connection:
+        if not _has_load_accounts(connection):
+            return 0
+        query = "select count(*) from analytics.load_accounts where load_id = :load_id"
+        return int(connection.execute(sa.text(query), {"load_id": load_id}).scalar_one())
+
+
+def _has_load_accounts(connection: sa.Connection) -> bool:
+    return "load_accounts" in read_table_names(connection, "analytics")
+
+
+def _condition(scope: Literal["all"] | AccountScope | LoadScope, has_leads: bool) -> str:
+    if isinstance(scope, AccountScope):
+        return "account_id in :wanted"
+    if scope == "all":
+        return "is_active_prospect"
+    or_lead = f" or account_id in (select account_id from {SCHEMA}.lead_scores)" if has_leads else ""
+    changed = "select account_id from analytics.load_accounts where load_id = :load_id"
+    return f"account_id in ({changed}) and (is_active_prospect{or_lead})"
+
+
+def _plan_sql(has_leads: bool, condition: str, limit: int | None) -> str:
     judged = "candidates.*, 0 as is_done, 0 as is_unchanged from candidates"
     if has_leads:
         judged = f"""candidates.*,
@@ -80,10 +113,9 @@ def _plan_sql(has_leads: bool, named: bool, limit: int | None) -> str:
                 and leads.prompt_version = :prompt_version and leads.model_digest = :model_digest
                 and leads.rules_version = :rules_version then 1 else 0 end as is_unchanged
             from candidates left join {SCHEMA}.lead_scores as leads on leads.account_id = candidates.account_id"""
-    scope = "account_id in :wanted" if named else "is_active_prospect"
     top = f"order by baseline_score desc, account_id limit {int(limit)}" if limit is not None else ""
     return f"""
-        with scope as (select account_id, baseline_score, profile_hash from analytics.dim_accounts where {scope}),
+        with scope as (select account_id, baseline_score, profile_hash from analytics.dim_accounts where {condition}),
         candidates as (select * from scope {top}),
         judged as (select {judged}),
         counts as (

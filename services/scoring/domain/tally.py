@@ -21,6 +21,7 @@ class Tally:
     llm_calls: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    left: int | None = None  # of a load's accounts, below the limit
     would_change: list[dict[str, Any]] | None = field(default=None)
 
     def count(self, outcome: Interview) -> None:
@@ -40,5 +41,5 @@ class Tally:
                 setattr(self, item.name, getattr(self, item.name) + totals[item.name])
 
     def to_result(self) -> dict[str, Any]:
-        """JSON for the job's row; `would_change` only for a dry run."""
+        """JSON for the job's row; `would_change` only for a dry run, `left` only for a load's accounts."""
         return {name: value for name, value in asdict(self).items() if value is not None}

@@ -1,4 +1,4 @@
-"""Signed webhooks of the generic source: who sent it, and which account it is about.
+"""Signed webhooks of the generic source: who sent it, and which account or which records of a CRM it is about.
 
 Source: Standard Webhooks 1.0; its library raises ValueError and UnicodeDecodeError for garbage, which unguarded would
 let anyone cause a 500.
@@ -14,19 +14,32 @@ from typing import Any
 
 from standardwebhooks.webhooks import Webhook
 
+from shared.contracts import CHANGE_SOURCES
 from shared.errors import GtmError, InvalidRequest
 
 ACCOUNT_CHANGED = "account.changed"
+RECORD_CHANGED = "record.changed"
 _MIN_KEY_BYTES, _MAX_KEY_BYTES = 24, 64  # Standard Webhooks 1.0
 _MAX_ID_CHARS = 200  # as shared.contracts.AccountScope has it
 _MAX_EVENT_ID_CHARS = 255
 _MAX_TYPE_CHARS = 128
+_MAX_RECORDS = 1_000
 _UNSTORABLE = ("Cc", "Cs")  # Unicode's control characters (PostgreSQL refuses NUL) and halves of surrogate pairs
 
 
 @dataclass(frozen=True)
+class RecordChange:
+    """Records of one object of a CRM that were changed, made, merged or deleted: the CRM tells which when asked."""
+
+    source: str
+    object: str
+    record_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class WebhookEvent:
-    """A verified event. `account_id` None: nothing to do but acknowledge it. `timestamp` is the signed one, in UTC.
+    """A verified event. With neither an account nor a change there is nothing to do but acknowledge it, and
+    `ignored_for` says why. `timestamp` is the signed one, in UTC.
 
     `event_id` is the sender's: the same one means the same event, delivered again.
     """
@@ -36,6 +49,8 @@ class WebhookEvent:
     account_id: str | None
     event_type: str
     payload: Mapping[str, Any] = field(default_factory=dict)
+    change: RecordChange | None = None
+    ignored_for: str | None = None
 
 
 def verify_standard_webhook(secret: str, headers: Mapping[str, str], body: bytes) -> WebhookEvent:
@@ -46,8 +61,9 @@ def verify_standard_webhook(secret: str, headers: Mapping[str, str], body: bytes
 
     Raises:
         GtmError: 401 `webhook-signature-invalid`, with one message whatever was wrong.
-        InvalidRequest: well signed, but not JSON of a `type`, or `account.changed` without an `account_id`, or one of
-            them or the `webhook-id` is too long or holds control characters.
+        InvalidRequest: well signed, but not JSON of a `type`, or `account.changed` without an `account_id`, or
+            `record.changed` without a `source`, an `object` or proper `record_ids`, or one of them or the `webhook-id`
+            is too long or holds control characters.
     """
     received = {name.lower(): value for name, value in headers.items()}
     secrets = secret.replace(",", " ").split() or [""]
@@ -60,12 +76,15 @@ def verify_standard_webhook(secret: str, headers: Mapping[str, str], body: bytes
             status=401,
         )
     payload = _parse_payload(body)
+    change, ignored_for = _parse_change(payload)
     return WebhookEvent(
         event_id=_require_storable("webhook-id", received["webhook-id"], _MAX_EVENT_ID_CHARS),
         timestamp=datetime.fromtimestamp(float(received["webhook-timestamp"]), tz=UTC),
         account_id=_parse_account_id(payload),
         event_type=_require_storable("type", payload["type"], _MAX_TYPE_CHARS),
         payload=payload,
+        change=change,
+        ignored_for=ignored_for,
     )
 
 
@@ -111,6 +130,30 @@ def _parse_account_id(payload: Mapping[str, Any]) -> str | None:
     if not isinstance(account_id, str) or not account_id:
         raise InvalidRequest("account_id: a text, the account's id in analytics.dim_accounts.")
     return _require_storable("account_id", account_id, _MAX_ID_CHARS)
+
+
+def _parse_change(payload: Mapping[str, Any]) -> tuple[RecordChange | None, str | None]:
+    """The change, or why nothing follows from the event."""
+    if payload["type"] == ACCOUNT_CHANGED:
+        return None, None
+    if payload["type"] != RECORD_CHANGED:
+        return None, "unknown-type"
+    source, name, ids = payload.get("source"), payload.get("object"), payload.get("record_ids")
+    if not isinstance(source, str) or not isinstance(name, str):
+        raise InvalidRequest('source, object: texts, such as {"source": "hubspot", "object": "companies"}.')
+    if (known := CHANGE_SOURCES.get(source)) is None:
+        return None, "unknown-source"
+    if name not in known.objects:
+        return None, "unknown-object"
+    if not isinstance(ids, list) or not 0 < len(ids) <= _MAX_RECORDS:
+        raise InvalidRequest(f"record_ids: a list of 1 to {_MAX_RECORDS} ids of {source}'s {name}.")
+    for place, one in enumerate(ids):
+        if not isinstance(one, str) or known.record_id.fullmatch(one) is None:
+            raise InvalidRequest(
+                f"record_ids[{place}]: no id of {source}. Its ids are texts that look like this: "
+                f"{known.record_id.pattern}"
+            )
+    return RecordChange(source, name, tuple(dict.fromkeys(ids))), None
 
 
 def _require_storable(field_name: str, text: str, most_chars: int) -> str:

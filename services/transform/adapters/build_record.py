@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from services.transform.adapters.coverage import Coverage, read_coverage
 from services.transform.adapters.remainders import is_disturbed, read_remainder
 from services.transform.domain.build_plan import BuildPlan, Remainder
 from services.transform.domain.run_results import NodeResult
@@ -38,6 +39,10 @@ class BuildRecord(Protocol):
 
     def is_disturbed(self, remainder: Remainder) -> bool:
         """Whether RAW, or marts built from something else, may have come in between since the root began."""
+        ...
+
+    def coverage_of(self, load_id: str, plan: BuildPlan) -> Coverage:
+        """What the marts may lack beside this load, and whether everything must be built for it."""
         ...
 
     def begin(self, plan: BuildPlan) -> None:
@@ -79,6 +84,9 @@ class OperationsRecord:
 
     def is_disturbed(self, remainder: Remainder) -> bool:
         return self._patiently(lambda: is_disturbed(self._database, remainder, self._job_id))
+
+    def coverage_of(self, load_id: str, plan: BuildPlan) -> Coverage:
+        return self._patiently(lambda: read_coverage(self._database, plan, load_id))
 
     def begin(self, plan: BuildPlan) -> None:
         self._patiently(lambda: self._begin(plan))

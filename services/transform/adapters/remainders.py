@@ -1,7 +1,6 @@
 """What an earlier build left undone, and whether it can be made up for by running only that."""
 
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -118,15 +117,17 @@ def _require_last(session: Session, build: Job, chain: tuple[str, ...]) -> None:
     )
     for other in session.scalars(later.order_by(Job.started_at)):
         retry_of = other.request.get("retry_of")
-        if not _is_whole(other.request):
+        if not _is_whole(other):
             continue
         if session.get(BuildRun, other.id) is not None and (retry_of is None or retry_of in chain):
             raise _refusal(build, f"is not the last one: build {other.id} came after it", way_out="Retry that one")
 
 
-def _is_whole(request: dict[str, Any]) -> bool:
-    """Also where `select` is blank, or names everything."""
-    selected = (request.get("select") or "").split()
+def _is_whole(build: Job) -> bool:
+    """Also where `select` is blank, or names everything; of a load's build, where it was not the affected part."""
+    if build.request.get("load_id") is not None:
+        return bool((build.result or {}).get("built", "everything") == "everything")
+    selected = (build.request.get("select") or "").split()
     return not selected or bool({"*", "fqn:*"} & set(selected))
 
 

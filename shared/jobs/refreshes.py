@@ -1,0 +1,157 @@
+"""Change events of a CRM: the records that they name, and the pipeline that reads those again (docs/adr/0010).
+
+A record's row is there from the event until a sync has landed the record. At most one pipeline waits and one runs per
+source: `shared/jobs/transitions.py` counts the requests that came while one runs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from shared.contracts import TERMINAL_STATES, JobKind, JobState, RefreshRequest
+from shared.jobs.creation import Ticket
+from shared.jobs.fenced import fenced_write
+from shared.jobs.transitions import PAUSE_AFTER_FAILURE, lock_job, request_coalesced
+from shared.operations.database import OperationsDatabase
+from shared.operations.models import ChangedRecord, Generation, Job
+
+MOST_RECORDS: Final = 2_000  # that one sync takes up; of each object at most so many are read at once (Salesforce)
+_MOST_ATTEMPTS: Final = 24  # of syncs, three a pipeline where what fails may pass; with the pauses over a day
+_LONGEST_PAUSE: Final = timedelta(hours=6)
+_INSERTED: Final = 500  # a statement: SQLite takes 32,766 parameters
+
+
+@dataclass(frozen=True)
+class TakenRecords:
+    """Records that a sync has taken up, with the number of events that had named each of them by then."""
+
+    source: str
+    generations: dict[tuple[str, str], int]
+
+    @property
+    def by_object(self) -> dict[str, list[str]]:
+        """Object -> record ids, as a source's option `records` takes them."""
+        grouped: dict[str, list[str]] = {}
+        for name, record_id in sorted(self.generations):
+            grouped.setdefault(name, []).append(record_id)
+        return grouped
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {name: len(ids) for name, ids in self.by_object.items()}
+
+
+def request_refresh(
+    session: Session, source: str, object_name: str, record_ids: Sequence[str], now: datetime, due_at: datetime | None
+) -> tuple[Job, Ticket | None]:
+    """Remember that these records have changed, and see to a pipeline that reads them: one that waits or runs, or a new
+    one that is due at `due_at`. Gives it, and its ticket if it is to be published."""
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    wanted = sorted(set(record_ids))  # in one order, so that two events wait for each other and don't deadlock
+    for start in range(0, len(wanted), _INSERTED):
+        rows = [
+            {"source": source, "object": object_name, "record_id": one, "generation": 1, "attempts": 0}
+            | {"changed_at": now}
+            for one in wanted[start : start + _INSERTED]
+        ]
+        statement = insert(ChangedRecord).values(rows)
+        again = {"generation": ChangedRecord.generation + 1, "attempts": 0, "changed_at": now}
+        keys = [ChangedRecord.source, ChangedRecord.object, ChangedRecord.record_id]
+        session.execute(statement.on_conflict_do_update(index_elements=keys, set_=again))
+    return _request(session, source, now, due_at)
+
+
+def take_records(database: OperationsDatabase, source: str, job_id: str, fence: int) -> TakenRecords:
+    """What this sync is to read: the records that wait, those of the oldest events first. They stay until `settle`.
+
+    Where more wait than one sync reads, one more pipeline is owed for them.
+
+    Raises:
+        LeaseLost: the job is another worker's by now.
+    """
+    with fenced_write(database, job_id, fence) as session:
+        query = _waiting(source).order_by(ChangedRecord.changed_at, ChangedRecord.object, ChangedRecord.record_id)
+        rows = session.scalars(query.limit(MOST_RECORDS + 1)).all()
+        taken = TakenRecords(source, {(one.object, one.record_id): one.generation for one in rows[:MOST_RECORDS]})
+        for one in rows[:MOST_RECORDS]:
+            one.attempts += 1
+        _show(session, job_id, taken)
+        if len(rows) > MOST_RECORDS:
+            generation = session.get(Generation, (JobKind.PIPELINE, source), with_for_update=True)
+            if generation is not None:
+                generation.requested += 1
+        return taken
+
+
+def settle_records(database: OperationsDatabase, taken: TakenRecords, job_id: str, fence: int) -> None:
+    """They have landed: forget those that no event has named since. Raises as `take_records`."""
+    landed = [
+        {"of_object": name, "of_record": record_id, "of_generation": generation}
+        for (name, record_id), generation in sorted(taken.generations.items())
+    ]
+    forget = sa.delete(ChangedRecord.__table__).where(  # type: ignore[arg-type]  # a mapped class's table is a Table
+        ChangedRecord.source == taken.source,
+        ChangedRecord.object == sa.bindparam("of_object"),
+        ChangedRecord.record_id == sa.bindparam("of_record"),
+        ChangedRecord.generation == sa.bindparam("of_generation"),
+    )
+    with fenced_write(database, job_id, fence) as session:
+        if landed:
+            session.connection().execute(forget, landed)
+
+
+def start_overdue(database: OperationsDatabase) -> list[Ticket]:
+    """Start a pipeline for each source whose records wait although none waits or runs: after one that failed or was
+    cancelled, with a pause that grows from a minute to six hours. What many attempts could not read waits for a new
+    event.
+    """
+    with database.read() as session:
+        if session.execute(_WAITING_SOURCES.limit(1)).first() is None:
+            return []
+    tickets = []
+    with database.write() as session:
+        now = database.now(session)
+        for source, attempts in session.execute(_WAITING_SOURCES).all():
+            generation = session.get(Generation, (JobKind.PIPELINE, source))
+            last = session.get(Job, generation.job_id) if generation is not None and generation.job_id else None
+            if last is None or not _is_overdue(last, attempts, now):
+                continue
+            _, ticket = _request(session, source, now, None)
+            tickets += [ticket] if ticket is not None else []
+    return tickets
+
+
+def _request(session: Session, source: str, now: datetime, due_at: datetime | None) -> tuple[Job, Ticket | None]:
+    request: dict[str, Any] = RefreshRequest(source=source).model_dump(mode="json")
+    return request_coalesced(session, JobKind.PIPELINE, source, request, now, due_at=due_at)
+
+
+def _waiting(source: str) -> sa.Select[tuple[ChangedRecord]]:
+    return sa.select(ChangedRecord).where(ChangedRecord.source == source, ChangedRecord.attempts < _MOST_ATTEMPTS)
+
+
+def _is_overdue(last: Job, attempts: int, now: datetime) -> bool:
+    if last.state not in TERMINAL_STATES or last.finished_at is None:
+        return False
+    pause = min(PAUSE_AFTER_FAILURE * 2**attempts, _LONGEST_PAUSE)
+    return last.state == JobState.SUCCEEDED or now >= last.finished_at + pause
+
+
+def _show(session: Session, job_id: str, taken: TakenRecords) -> None:
+    """In the pipeline's request, where who looks at it finds what it is for."""
+    job = session.get_one(Job, job_id)
+    parent = lock_job(session, job.parent_id) if job.parent_id is not None else None
+    if parent is not None:
+        parent.request = {**parent.request, "records": taken.counts}
+
+
+_WAITING_SOURCES: Final = (
+    sa.select(ChangedRecord.source, sa.func.min(ChangedRecord.attempts))
+    .where(ChangedRecord.attempts < _MOST_ATTEMPTS)
+    .group_by(ChangedRecord.source)
+)
