@@ -56,18 +56,15 @@ def reading_digest(table: str, mapping: TableMapping) -> str:
 def find_known(present: Sequence[FileContent], loaded: LoadedTable | None, read_as: str) -> dict[str, LoadedFile]:
     """The present files that may be skipped, by name: RAW is then as if all of them had been read, in their order.
 
-    Of a record that is in several files the last one counts. So a file is only skipped when nothing that has to be read
-    comes before it, the known ones have kept their order, and none of the table's files has changed in place: what a
-    changed one no longer has may have to come from one before it.
+    Of a record that is in several files the last one counts. So files are skipped when they are the landed ones, from
+    some place to the last of them, in their order and unchanged, and only new ones follow. Else all are read: what a
+    changed or vanished file no longer gives may have to come from one before it.
     """
     if loaded is None or loaded.read_as != read_as:
         return {}
-    order = {one.digest: place for place, one in reversed(list(enumerate(loaded.files)))}
-    now = {one.file: one.digest for one in present}
-    if any(now.get(one.file, one.digest) != one.digest for one in loaded.files):
-        return {}
-    places = [order.get(one.digest) for one in present]
-    known = [place for place in places if place is not None]
-    if known != sorted(known) or None in places[: len(known)]:
-        return {}
-    return {one.file: loaded.files[place] for one, place in zip(present, known, strict=False)}
+    digests = [one.digest for one in present]
+    for place in range(len(loaded.files)):
+        left = loaded.files[place:]
+        if digests[: len(left)] == [one.digest for one in left]:
+            return {now.file: one for now, one in zip(present, left, strict=False)}
+    return {}

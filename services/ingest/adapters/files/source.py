@@ -56,8 +56,6 @@ class FilesSource:
         """Table by table in the mapping's order, file by file by name; those that have landed before are skipped."""
         before = self._run.cursors.get(self._plan.stream, {})
         memory = LandedFiles(before, self._run.pause)
-        # What an earlier attempt of this very job has landed is counted in its load already.
-        counts_known = before.get("job_id") != self._run.job_id
         tables: dict[str, Any] = {}
         skipped: list[str] = []
         for one in self._plan.tables:
@@ -65,16 +63,16 @@ class FilesSource:
             present, known = memory.look_at(one)
             skipped += known
             readings = {file.name: FileReading(one.table, file.name) for file in one.files if file.name not in known}
-            yield self._begin_table(one, known, counts_known=counts_known)
+            yield self._begin_table(one, known)
             yield from self._read_table(one, readings, batch_rows)
             files = [_to_loaded(content, known, readings) for content in present]
             tables[one.table] = to_loaded_table(one, files).to_json()
         if skipped:
             self._run.note(_describe_skipped(skipped))
-        yield Checkpoint(self._plan.stream, {"job_id": self._run.job_id, "tables": tables}, is_final=True)
+        yield Checkpoint(self._plan.stream, {"tables": tables}, is_final=True)
 
-    def _begin_table(self, one: TableFiles, known: dict[str, LoadedFile], *, counts_known: bool) -> SourceBatch:
-        files = list(known.values()) if counts_known else []
+    def _begin_table(self, one: TableFiles, known: dict[str, LoadedFile]) -> SourceBatch:
+        files = list(known.values())
         rows = KnownRows(sum(file.rows for file in files), sum(file.rejected for file in files))
         return SourceBatch(
             one.table, batch_schema(one.table).empty_table(), fields=self._fields(one, known), known=rows
