@@ -53,6 +53,7 @@ def test_as_many_events_as_asked_for(clean: dict[str, pa.Table]) -> None:
     assert 2 < emails.num_rows / (VISITS // 50) < 3
     for events in (visits, forms, emails):
         assert pc.count_distinct(events["id"]).as_py() == events.num_rows
+    assert pc.count_distinct(visits["occurred_at"]).as_py() > 0.99 * VISITS, "a chunk repeats another"
 
 
 def test_every_event_names_records_that_exist(clean: dict[str, pa.Table]) -> None:

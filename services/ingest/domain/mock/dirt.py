@@ -1,7 +1,7 @@
 """What people and integrations do to a CRM. One defect per dirty row, so that each can be found again in quarantine."""
 
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeAlias
@@ -24,13 +24,22 @@ _FALSE_SPELLINGS: Final = ("FALSE", "False", "f", "no", "N", "0")
 
 
 class _Spoiler:
-    """Spoils rows of one chunk. Every method takes a row that is its own to change."""
+    """Spoils rows of one chunk: a method per defect, which takes the row's place and changes `texts` there.
 
-    def __init__(self, places: DirtyPlaces, rng: np.random.Generator) -> None:
+    Draws follow one another row by row: another order of the rows would be other dirt.
+    """
+
+    def __init__(
+        self, places: DirtyPlaces, clean: Mapping[str, Sequence[str | None]], rng: np.random.Generator
+    ) -> None:
         self.places = places
         self.rng = rng
-        self.arriving_last: list[Row] = []
-        self.kinds: list[tuple[float, Callable[[Row], Row | None]]] = [
+        self.clean = clean
+        self.texts = {name: list(texts) for name, texts in clean.items()}
+        self.arriving_last: list[tuple[int, Row]] = []
+        """Further rows: the clean one at a place, but for some columns."""
+        self.gone: list[int] = []
+        self.kinds: list[tuple[float, Callable[[int], None]]] = [
             (0.05, self.null_id),
             (0.09, self.padded_id),
             (0.10, self.exact_duplicate),
@@ -53,107 +62,102 @@ class _Spoiler:
     def choose(self, texts: tuple[str, ...]) -> str:
         return texts[0] if len(texts) == 1 else texts[int(self.rng.integers(0, len(texts)))]
 
-    def unreadable_date(self, row: Row) -> Row:
-        row[self.choose(self.places.dates)] = self.choose(_UNREADABLE_DATES)
-        return row
+    def unreadable_date(self, place: int) -> None:
+        self.texts[self.choose(self.places.dates)][place] = self.choose(_UNREADABLE_DATES)
 
-    def other_date_format(self, row: Row) -> Row:
-        column = self.choose(self.places.dates)
-        text = row[column]
+    def other_date_format(self, place: int) -> None:
+        column = self.texts[self.choose(self.places.dates)]
+        text = column[place]
         if not text:
-            return row
+            return
         moment, roll = _parse(text), self.rng.random()
         if roll < 0.35:
-            row[column] = str(int(moment.timestamp() * 1000))
+            column[place] = str(int(moment.timestamp() * 1000))
         elif roll < 0.65:
-            row[column] = _to_excel(moment)
+            column[place] = _to_excel(moment)
         elif not self.places.day_first:
-            row[column] = f"{moment.month}/{moment.day}/{moment.year}"
+            column[place] = f"{moment.month}/{moment.day}/{moment.year}"
         elif moment.day > 12:  # else it would be another day to whoever reads the month first
-            row[column] = f"{moment.day:02d}-{moment.month:02d}-{moment.year}"
-        return row
+            column[place] = f"{moment.day:02d}-{moment.month:02d}-{moment.year}"
 
-    def boolean_spelling(self, row: Row) -> Row:
-        column = self.choose(self.places.flags)
-        if row[column]:
-            row[column] = self.choose(_TRUE_SPELLINGS if row[column] == "true" else _FALSE_SPELLINGS)
-        return row
+    def boolean_spelling(self, place: int) -> None:
+        column = self.texts[self.choose(self.places.flags)]
+        if column[place]:
+            column[place] = self.choose(_TRUE_SPELLINGS if column[place] == "true" else _FALSE_SPELLINGS)
 
-    def null_id(self, row: Row) -> Row:
-        row[self.choose(self.places.ids)] = None if self.rng.random() < 0.5 else ""
-        return row
+    def null_id(self, place: int) -> None:
+        self.texts[self.choose(self.places.ids)][place] = None if self.rng.random() < 0.5 else ""
 
-    def padded_id(self, row: Row) -> Row:
-        column = self.choose(self.places.ids)
+    def padded_id(self, place: int) -> None:
+        column = self.texts[self.choose(self.places.ids)]
         before, after = (("  ", ""), ("", " "), ("\t", " "))[int(self.rng.integers(0, 3))]
-        row[column] = f"{before}{row[column]}{after}" if row[column] else row[column]
-        return row
+        if column[place]:
+            column[place] = f"{before}{column[place]}{after}"
 
-    def case_and_space(self, row: Row) -> Row:
-        column = self.choose(self.places.words)
-        text = row[column]
+    def case_and_space(self, place: int) -> None:
+        column = self.texts[self.choose(self.places.words)]
+        text = column[place]
         if text:
-            row[column] = (text.upper(), f"  {text.title()} ", f"{text}\u00a0")[int(self.rng.integers(0, 3))]
-        return row
+            column[place] = (text.upper(), f"  {text.title()} ", f"{text}\u00a0")[int(self.rng.integers(0, 3))]
 
-    def html_entity(self, row: Row) -> Row:
-        column = self.choose(self.places.names)
-        text = row[column]
+    def html_entity(self, place: int) -> None:
+        column = self.texts[self.choose(self.places.names)]
+        text = column[place]
         if text:
             escaped = html.escape(text)
-            row[column] = escaped if escaped != text else text.replace(" ", "&nbsp;", 1)
-        return row
+            column[place] = escaped if escaped != text else text.replace(" ", "&nbsp;", 1)
 
-    def currency_text(self, row: Row) -> Row:
-        column = self.choose(self.places.money)
-        if not row[column]:
-            return row
-        amount = float(row[column] or 0)
+    def currency_text(self, place: int) -> None:
+        column = self.texts[self.choose(self.places.money)]
+        text = column[place]
+        if not text:
+            return
+        amount = float(text)
         pointed = f"{amount:,.2f}"
         swapped = pointed.replace(",", " ").replace(".", ",").replace(" ", ".")
-        code = (row.get(self.places.currency) if self.places.currency else None) or "USD"
+        code = (self.clean[self.places.currency][place] if self.places.currency else None) or "USD"
         if code == "USD":
             texts = (f"${pointed}", f"USD {amount:,.0f}", pointed, swapped, f"$ {pointed} ")
         else:  # a sign would contradict the row's currency
             texts = (pointed, f"{code} {pointed}", pointed, swapped, swapped)
-        row[column] = texts[int(self.rng.integers(0, len(texts)))]
-        return row
+        column[place] = texts[int(self.rng.integers(0, len(texts)))]
 
-    def negative_amount(self, row: Row) -> Row:
-        column = self.choose(self.places.money)
-        row[column] = f"-{row[column]}" if row[column] else row[column]
-        return row
+    def negative_amount(self, place: int) -> None:
+        column = self.texts[self.choose(self.places.money)]
+        if column[place]:
+            column[place] = f"-{column[place]}"
 
-    def exact_duplicate(self, row: Row) -> Row:
-        self.arriving_last.append(dict(row))
-        return row
+    def exact_duplicate(self, place: int) -> None:
+        self.arriving_last.append((place, {}))
 
-    def newer_version(self, row: Row) -> Row:
+    def newer_version(self, place: int) -> None:
         """An outdated version first, the current one at the end of the stream."""
-        self.arriving_last.append(dict(row))
-        return self._outdate(row)
+        self.arriving_last.append((place, {}))
+        for name, text in self._outdate(place).items():
+            self.texts[name][place] = text
 
-    def older_version(self, row: Row) -> Row:
+    def older_version(self, place: int) -> None:
         """The current version first; an outdated one arrives after it and must not win."""
-        self.arriving_last.append(self._outdate(dict(row)))
-        return row
+        self.arriving_last.append((place, self._outdate(place)))
 
-    def late_arrival(self, row: Row) -> None:
+    def late_arrival(self, place: int) -> None:
         """Happened weeks before it arrives, at the end of the stream."""
+        self.gone.append(place)
+        self.arriving_last.append((place, self._happened_before(place, float(self.rng.uniform(*_LATE_DAYS)))))
+
+    def _outdate(self, place: int) -> Row:
+        outdated = self._happened_before(place, 2 + 60 * float(self.rng.random()))
+        column = self.places.versioned
+        text = self.clean[column][place] if column else None
+        if column and text:
+            outdated[column] = str(int(float(text) * 0.8)) if text[0].isdigit() else "Operations Assistant"
+        return outdated
+
+    def _happened_before(self, place: int, days: float) -> Row:
         stamp = self.places.stamp
         assert stamp is not None
-        moment = _parse(row[stamp]) - timedelta(days=float(self.rng.uniform(*_LATE_DAYS)))
-        self.arriving_last.append({**row, stamp: _format_like(row[stamp], moment)})
-
-    def _outdate(self, row: Row) -> Row:
-        stamp, column = self.places.stamp, self.places.versioned
-        assert stamp is not None
-        before = _parse(row[stamp]) - timedelta(days=2 + 60 * float(self.rng.random()))
-        row[stamp] = _format_like(row[stamp], before)
-        text = row[column] if column else None
-        if column and text:
-            row[column] = str(int(float(text) * 0.8)) if text[0].isdigit() else "Operations Assistant"
-        return row
+        text = self.clean[stamp][place]
+        return {stamp: _format_like(text, _parse(text) - timedelta(days=days))}
 
 
 @dataclass(frozen=True)
@@ -196,27 +200,26 @@ def spoil(table: str, rows: pa.Table, dirt: float, rng: np.random.Generator) -> 
 
 def _spoil_rows(table: str, rows: pa.Table, positions: Ints, rng: np.random.Generator) -> _SpoiltRows:
     """`rows`, which were at `positions`, each with its defect."""
-    places = PLACES[table]
-    spoiler = _Spoiler(places, rng)
+    names = PLACES[table].columns
+    spoiler = _Spoiler(PLACES[table], {name: rows[name].to_numpy().tolist() for name in names}, rng)
     weights = np.array([0.07, *(weight for weight, _ in spoiler.kinds)])
     kinds = rng.choice(len(weights), rows.num_rows, p=weights / weights.sum())
-    names = places.columns
-    staying, origin, late_origin = list[Row](), list[int](), list[int]()
-    for place, (kind, texts) in enumerate(zip(kinds.tolist(), zip(*(rows[name].to_numpy() for name in names)))):
-        row: Row | None = dict(zip(names, texts))
-        if kind:
-            row = spoiler.kinds[kind - 1][1](row)
-            late_origin += [place] * (len(spoiler.arriving_last) - len(late_origin))
-        if row is not None:
-            staying.append(row)
-            origin.append(place)
-    spoilt = staying + spoiler.arriving_last
-    columns = {name: to_pool([row[name] for row in spoilt]) for name in names}
-    origins = np.array(origin + late_origin, dtype=np.int64)
-    is_deleted = rows["is_deleted"].to_numpy()[origins]
-    is_deleted[: len(staying)] |= kinds[origin] == 0
+    spoil_one = [lambda _place: None, *(defect for _, defect in spoiler.kinds)]
+    for place, kind in enumerate(kinds.tolist()):
+        spoil_one[kind](place)
+    stays = np.ones(rows.num_rows, dtype=bool)
+    stays[spoiler.gone] = False
+    staying = np.flatnonzero(stays)
+    origin = np.append(staying, np.array([place for place, _ in spoiler.arriving_last], dtype=np.int64))
+    columns = {}
+    for name in names:
+        clean, texts = spoiler.clean[name], spoiler.texts[name]
+        late = [changes.get(name, clean[place]) for place, changes in spoiler.arriving_last]
+        columns[name] = to_pool([texts[place] for place in staying.tolist()] + late)
+    is_deleted = rows["is_deleted"].to_numpy()[origin]
+    is_deleted[: len(staying)] |= kinds[staying] == 0
     columns |= {**key_and_time(table, columns), "is_deleted": pa.array(is_deleted)}
-    return _SpoiltRows(positions[origins], len(staying), columns)
+    return _SpoiltRows(positions[origin], len(staying), columns)
 
 
 def _parse(text: str | None) -> datetime:

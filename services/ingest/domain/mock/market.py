@@ -95,9 +95,7 @@ def build_market(options: MockOptions, horizon: np.datetime64, people: People) -
         created=horizon - days(options.history_days + rng.random(count) * 900),
         opportunities=np.where(wants, 1 + rng.poisson(0.35, count), 0),
         in_hubspot=place_kind < np.where(wants, BUYERS_IN_BOTH, OTHERS_IN_BOTH + OTHERS_IN_HUBSPOT_ALONE),
-        in_salesforce=wants
-        | (place_kind < OTHERS_IN_BOTH)
-        | (place_kind >= OTHERS_IN_BOTH + OTHERS_IN_HUBSPOT_ALONE),
+        in_salesforce=wants | (place_kind < OTHERS_IN_BOTH) | (place_kind >= OTHERS_IN_BOTH + OTHERS_IN_HUBSPOT_ALONE),
         hubspot_id=numbered("", 9_100_000_000 + number * 7, 10),
         salesforce_id=salesforce_ids("001Fm", number),
         currency=_draw_currencies(options),
