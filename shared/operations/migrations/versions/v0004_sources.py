@@ -21,6 +21,7 @@ def upgrade() -> None:
         sa.Column("cursor", sa.JSON(), nullable=False),
         sa.Column("is_final", sa.Boolean(), nullable=False),
         sa.Column("job_id", sa.String(length=36), nullable=False),
+        sa.Column("load_id", sa.String(length=36), nullable=True),
         sa.Column("updated_at", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("source", "stream"),
     )
