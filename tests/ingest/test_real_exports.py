@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from services.ingest.adapters.files.check import check_folder
+from services.ingest.adapters.files.plan import FilesOptions
 from services.ingest.domain.raw_schema import source_columns
+from services.ingest.settings import IngestSettings
 from tests.ingest.conftest import REPOSITORY, Query, Sync
 
 SHARED = REPOSITORY.parent / "shared" / "data"
@@ -71,7 +74,32 @@ def test_real_exports_land_completely(
             for row in query(f"select {columns} from raw.{table}")
         ]
         assert sorted(kept) == sorted(sorted({value for value in row.values() if value}) for row in rows), table
-    assert sync("files", options, job_id="job-2", **allowed)["changed"] == 0
+    again = sync("files", options, job_id="job-2", request={"mode": "full"}, **allowed)
+    assert (again["changed"], again["seen"]) == (0, result["seen"])
+    skipped = sync("files", options, job_id="job-3", **allowed)
+    assert (skipped["changed"], skipped["seen"], skipped["rejected"]) == (0, result["seen"], result["rejected"])
+
+
+@pytest.mark.shared_data
+@pytest.mark.skipif(not SHARED.is_dir(), reason="third-party exports are not beside this checkout (../shared/data)")
+@pytest.mark.parametrize("folder", ["hubspot_seeds", "salesforce_seeds", "ravenstack_saas"])
+def test_every_other_csv_is_accounted_for_by_a_check(settings: IngestSettings, tmp_path: Path, folder: str) -> None:
+    """By a mapping made up for each file: its first column is the key, and no row is lost on the way."""
+    files = sorted((SHARED / folder).glob("*.csv"))
+    stems = {*HUBSPOT.values(), *SALESFORCE.values(), *RAVENSTACK.values()}
+    others = [file for file in files if file.stem not in stems]
+    assert others and len(others) < len(files)
+    allowed = settings.model_copy(update={"files_roots": (SHARED,), "sources_dir": tmp_path})
+    for file in others:
+        with file.open(newline="", encoding="utf-8-sig") as stream:
+            header, *rows = csv.reader(stream)
+        table = {"files": [file.stem], "key": header[:1], "columns": {"id": header[0]}}
+        (tmp_path / "one.yml").write_text(json.dumps({"description": "x", "tables": {"hubspot_companies": table}}))
+        check = check_folder(FilesOptions(mapping="one", path=str(SHARED / folder)), allowed, {})
+        assert check.rows + check.rejected == len([row for row in rows if row]), file.name
+        assert len(check.rejects) == check.rejected and all(one.reason and one.line for one in check.rejects)
+        assert check.is_well == (not check.rejected), file.name
+        assert [one.file for table in check.tables for one in table.files] == [file.name]
 
 
 def test_billing_takes_the_columns_that_it_documents(sync: Sync, query: Query, files_root: Path) -> None:

@@ -39,11 +39,11 @@ def read_file(
     """
     try:
         for batch in _READERS[file.kind](file, mapping, reading, unpacker, batch_rows):
-            reading.rows += batch.rows
-            reading.rejected += len(batch.rejects)
             # A line of JSON may leave out what the next one has, so only the whole file shows a missing column.
             if file.kind != ".jsonl":
                 _require_columns(file, mapping, reading)
+            reading.rows += batch.rows
+            reading.rejected += len(batch.rejects)
             yield batch
         if reading.rows:
             _require_columns(file, mapping, reading)
