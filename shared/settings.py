@@ -82,6 +82,12 @@ class WarehouseSettings(EnvSettings):
     kind: Literal["duckdb", "snowflake"] = Field("duckdb", validation_alias="GTM_WAREHOUSE")
     data_dir: Path = Field(Path("var"), validation_alias="GTM_DATA_DIR")
     lock_timeout_seconds: float = Field(900, gt=0, validation_alias="GTM_WAREHOUSE_LOCK_TIMEOUT_SECONDS")
+    duckdb_memory_limit: str = Field(
+        "256MB", pattern=r"^\d+(\.\d+)?\s*([KMGT]i?B)$", validation_alias="GTM_DUCKDB_WORKER_MEMORY_LIMIT"
+    )
+    """DuckDB's part of a process that reads or lands, builds apart; the rest spills beside the file."""
+    duckdb_threads: int = Field(2, ge=1, validation_alias="GTM_DUCKDB_WORKER_THREADS")
+    """Each needs about 100 MB of the limit."""
     snowflake_account: str = Field("", validation_alias="SNOWFLAKE_ACCOUNT")
     snowflake_user: str = Field("", validation_alias="SNOWFLAKE_USER")
     snowflake_password: SecretStr = Field(SecretStr(""), validation_alias="SNOWFLAKE_PASSWORD")

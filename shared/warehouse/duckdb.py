@@ -5,9 +5,10 @@ without the outer lock DuckDB 2.0 lost commits (tests/shared/test_duckdb_commits
 """
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import Any, Final
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -15,9 +16,13 @@ from sqlalchemy.pool import NullPool
 
 from shared.settings import WarehouseSettings
 from shared.warehouse.filelock import file_lock
+from shared.warehouse.merge import MergeCounts
+from shared.warehouse.replace import replace_staged
 
 _CORE_SCHEMAS = ("raw", "analytics")
 _OUTBOUND_SCHEMAS = ("reverse_etl_outbound",)
+# Larger results are read again at each use: writing and reading them as a table costs more memory and time.
+_ROWS_OF_A_TABLE: Final = 500_000
 
 
 class DuckdbWarehouse:
@@ -45,7 +50,7 @@ class DuckdbWarehouse:
         self._create(outbound, _OUTBOUND_SCHEMAS)
         # Always core first, then outbound: one order for all processes, so two can't wait for each other.
         with self._lock(core, exclusive=False), self._lock(outbound, exclusive=False):
-            engine = sa.create_engine("duckdb:///:memory:", poolclass=NullPool)
+            engine = self._engine("duckdb:///:memory:")
             with engine.begin() as connection:
                 _mirror(connection, core, "core")
                 _mirror(connection, outbound, "outbound")
@@ -71,17 +76,39 @@ class DuckdbWarehouse:
         finally:
             raw.unregister("arrow_batch")
 
+    def load_parquet(self, connection: sa.Connection, name: str, files: Sequence[Path]) -> None:
+        paths = ", ".join(f"'{_quoted(path)}'" for path in files)
+        select = f"select * from read_parquet([{paths}])"
+        connection.exec_driver_sql(f"create or replace temporary view {name} as {select}")
+
+    def derive(self, connection: sa.Connection, name: str, select: str, *, rows: int) -> None:
+        kind = "table" if rows <= _ROWS_OF_A_TABLE else "view"
+        connection.exec_driver_sql(f"create or replace temporary {kind} {name} as {select}")
+
+    def merge(
+        self, connection: sa.Connection, target: sa.Table, staged: str, *, update_when: str, prune_by: str
+    ) -> MergeCounts:
+        # `prune_by` is not needed: a join of DuckDB looks at the least and the greatest of every key by itself.
+        return replace_staged(connection, target, staged, update_when=update_when)
+
     @contextmanager
     def _open(self, path: Path, schemas: tuple[str, ...], *, write: bool) -> Iterator[sa.Connection]:
         self._create(path, schemas)
         with self._lock(path, exclusive=write):
-            engine = sa.create_engine(
-                f"duckdb:///{path}",
-                poolclass=NullPool,
-                connect_args={"read_only": not write},
-            )
+            if write:
+                _remove_leftovers(path)
+            engine = self._engine(f"duckdb:///{path}", read_only=not write)
             with engine.begin() as connection:
                 yield connection
+
+    def _engine(self, url: str, **arguments: Any) -> sa.Engine:
+        """Bounded in memory and threads: a worker shares its machine with builds, models and other workers."""
+        config = {
+            "memory_limit": self._settings.duckdb_memory_limit,
+            "threads": self._settings.duckdb_threads,
+            "preserve_insertion_order": False,  # half the time and less memory in a large insert; nothing relies on it
+        }
+        return sa.create_engine(url, poolclass=NullPool, connect_args={**arguments, "config": config})
 
     def _create(self, path: Path, schemas: tuple[str, ...]) -> None:
         """Make the file with its schemas, so that a reader may come before the first writer."""
@@ -111,6 +138,12 @@ def _mirror(connection: sa.Connection, path: Path, catalog: str) -> None:
     for schema, table in connection.execute(sa.text(listing), {"catalog": catalog}).all():
         connection.execute(sa.text(f"create schema if not exists memory.{schema}"))
         connection.execute(sa.text(f"create view memory.{schema}.{table} as select * from {catalog}.{schema}.{table}"))
+
+
+def _remove_leftovers(path: Path) -> None:
+    """What a killed process had spilled beside the file; the lock is ours, so nobody else spills there now."""
+    for left in path.with_name(path.name + ".tmp").glob("duckdb_temp_*"):
+        left.unlink(missing_ok=True)
 
 
 def _quoted(path: Path) -> str:

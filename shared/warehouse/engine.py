@@ -2,14 +2,16 @@
 or a CRM answers."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
 import sqlalchemy as sa
 
 from shared.settings import WarehouseSettings
+from shared.warehouse.merge import MergeCounts
 
 
 class Warehouse(Protocol):
@@ -39,6 +41,29 @@ class Warehouse(Protocol):
 
     def stage(self, connection: sa.Connection, name: str, rows: pa.Table) -> None:
         """Create or extend the temporary table `name` with `rows`; it ends with the connection."""
+        ...
+
+    def load_parquet(self, connection: sa.Connection, name: str, files: Sequence[Path]) -> None:
+        """Give the rows of the files, which have one schema, the temporary name `name`, by the engine's bulk loader.
+
+        The files stay as long as the connection: an engine that reads them in place does so at each use of the name.
+        """
+        ...
+
+    def derive(self, connection: sa.Connection, name: str, select: str, *, rows: int) -> None:
+        """Give the result of a SELECT of about `rows` rows, without parameters, the temporary name `name`.
+
+        What it reads must not change while the name is in use: it may be read again at each use.
+        """
+        ...
+
+    def merge(
+        self, connection: sa.Connection, target: sa.Table, staged: str, *, update_when: str, prune_by: str
+    ) -> MergeCounts:
+        """Merge a batch of any size as the engine does it best. Arguments: those of `merge_staged`.
+
+        The transaction must be the only one that writes `target`: keys are not checked by an index.
+        """
         ...
 
 

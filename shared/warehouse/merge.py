@@ -1,10 +1,11 @@
-"""One MERGE for both engines: the only way that rows get into RAW and REVERSE_ETL_OUTBOUND.
+"""One MERGE for both engines: how rows get into REVERSE_ETL_OUTBOUND, and into RAW (on DuckDB: `replace.py`).
 
 Source: the statement form that Snowflake and DuckDB >= 1.4 share, measured at 500 rows in 0.03 s on DuckDB.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -24,7 +25,13 @@ class MergeCounts:
 
 
 def merge_staged(
-    connection: sa.Connection, target: sa.Table, staged: str, *, update_when: str, updates: Sequence[str] | None = None
+    connection: sa.Connection,
+    target: sa.Table,
+    staged: str,
+    *,
+    update_when: str,
+    updates: Sequence[str] | None = None,
+    prune_by: str | None = None,
 ) -> MergeCounts:
     """Insert the staged rows that `target` lacks and update those for which `update_when` holds.
 
@@ -35,30 +42,49 @@ def merge_staged(
         update_when: SQL condition over `stored` (the target's row) and `offered` (the staged one), such as
             `stored.row_hash <> offered.row_hash`. A repeat of the same rows must make it false.
         updates: Columns to overwrite; all but the key when None.
+        prune_by: A text column of the key. Only parts of `target` with values between the least and the greatest staged
+            one are read.
     """
-    key = [column.name for column in target.primary_key]
+    key = key_names(target)
     columns = [column.name for column in target.columns]
     overwritten = list(updates) if updates is not None else [name for name in columns if name not in key]
-    on = " and ".join(f"stored.{name} = offered.{name}" for name in key)
-    offered = _count(connection, f"select count(*) from {staged}")
-    existing = _count(connection, f"select count(*) from {staged} as offered join {_name(target)} as stored on {on}")
+    name, on, bounds = qualified_name(target), same_key(target), {}
+    if prune_by is not None:
+        on += f" and stored.{prune_by} between :low and :high"
+        least_and_greatest = connection.execute(sa.text(f"select min({prune_by}), max({prune_by}) from {staged}")).one()
+        bounds = dict(zip(("low", "high"), least_and_greatest, strict=True))
+    offered = count_rows(connection, staged)
+    existing = count_rows(connection, f"{staged} as offered join {name} as stored on {on}", bounds)
     result = connection.execute(
         sa.text(
-            f"merge into {_name(target)} as stored using {staged} as offered on {on}"
+            f"merge into {name} as stored using {staged} as offered on {on}"
             f" when matched and ({update_when}) then update set"
             f" {', '.join(f'{name} = offered.{name}' for name in overwritten)}"
             f" when not matched then insert ({', '.join(columns)})"
             f" values ({', '.join(f'offered.{name}' for name in columns)})"
-        )
+        ),
+        bounds,
     )
     inserted = offered - existing
     updated = result.rowcount - inserted
     return MergeCounts(inserted=inserted, updated=updated, unchanged=existing - updated)
 
 
-def _name(table: sa.Table) -> str:
+def key_names(target: sa.Table) -> list[str]:
+    """The columns of the primary key, whether the engine enforces it or not."""
+    return [column.name for column in target.primary_key]
+
+
+def same_key(target: sa.Table) -> str:
+    """SQL condition: the rows `stored` and `offered` have one key."""
+    return " and ".join(f"stored.{name} = offered.{name}" for name in key_names(target))
+
+
+def qualified_name(table: sa.Table) -> str:
+    """`schema.table`."""
     return f"{table.schema}.{table.name}" if table.schema else table.name
 
 
-def _count(connection: sa.Connection, sql: str) -> int:
-    return int(connection.execute(sa.text(sql)).scalar_one())
+def count_rows(connection: sa.Connection, source: str, parameters: Mapping[str, Any] | None = None) -> int:
+    """Rows of what follows `from`."""
+    return int(connection.execute(sa.text(f"select count(*) from {source}"), parameters).scalar_one())

@@ -1,13 +1,16 @@
 """Snowflake through snowflake-sqlalchemy: one database, its own concurrency, a pool of connections."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import sqlalchemy as sa
 from snowflake.sqlalchemy import URL
 
 from shared.settings import WarehouseSettings
+from shared.warehouse.merge import MergeCounts, merge_staged
 
 _SCHEMAS = ("raw", "analytics", "reverse_etl_outbound")
 _STAGE_SCHEMA = "raw"
@@ -74,12 +77,35 @@ class SnowflakeWarehouse:
         for batch in rows.to_batches(max_chunksize=_STAGE_ROWS_PER_STATEMENT):
             connection.execute(sa.insert(table), batch.to_pylist())
 
+    def load_parquet(self, connection: sa.Connection, name: str, files: Sequence[Path]) -> None:
+        """PUT into the table's own stage, then COPY; as text, since the dialect's CopyInto can't match by name."""
+        columns = ", ".join(f"{field.name} {_snowflake_type(field.type)}" for field in pq.read_schema(files[0]))
+        connection.exec_driver_sql(f"create or replace temporary table {name} ({columns})")
+        for path in files:
+            connection.exec_driver_sql(f"put 'file://{_quoted(path)}' @%{name} auto_compress = false overwrite = true")
+        connection.exec_driver_sql(
+            f"copy into {name} from @%{name} file_format = (type = parquet use_logical_type = true)"
+            " match_by_column_name = case_insensitive on_error = abort_statement purge = true"
+        )
+
+    def derive(self, connection: sa.Connection, name: str, select: str, *, rows: int) -> None:
+        connection.exec_driver_sql(f"create or replace temporary table {name} as {select}")
+
+    def merge(
+        self, connection: sa.Connection, target: sa.Table, staged: str, *, update_when: str, prune_by: str
+    ) -> MergeCounts:
+        return merge_staged(connection, target, staged, update_when=update_when, prune_by=prune_by)
+
     def _create_schemas(self, connection: sa.Connection) -> None:
         if self._has_schemas:
             return
         for schema in _SCHEMAS:
             connection.execute(sa.text(f"create schema if not exists {schema}"))
         self._has_schemas = True
+
+
+def _quoted(path: Path) -> str:
+    return str(path.resolve()).replace("'", "\\'")
 
 
 def _snowflake_type(arrow_type: pa.DataType) -> str:

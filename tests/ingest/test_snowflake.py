@@ -12,9 +12,9 @@ import pytest
 import sqlalchemy as sa
 
 from services.ingest.adapters.loads import record_load, record_missing
-from services.ingest.adapters.raw import LandedCounts, Load
-from services.ingest.adapters.raw_tables import RAW_TABLES, create_raw_tables, loads
+from services.ingest.adapters.raw_tables import RAW_TABLES, create_raw_tables, load_segments, loads
 from services.ingest.adapters.row_hashes import rehash_older_rows
+from services.ingest.domain.loads import LandedCounts, Load
 from shared.settings import WarehouseSettings
 from shared.warehouse import Warehouse, engine, open_warehouse
 
@@ -65,6 +65,7 @@ def test_a_warehouse_of_an_older_release_gets_what_it_lacks(snowflake: Warehouse
 def test_a_load_is_recorded_once(snowflake: Warehouse) -> None:
     with snowflake.core(write=True) as connection:
         loads.create(connection)
+        load_segments.create(connection)
         for counts in (LandedCounts(2, 2, 0, 0, 0, 0), LandedCounts(2, 0, 0, 2, 0, 0), LandedCounts(3, 1, 0, 2, 0, 0)):
             record_load(connection, LOAD, {"hubspot_deals": counts})
         recorded = "select load_id, source_table, is_complete, seen, inserted, unchanged from raw.loads"
@@ -77,6 +78,7 @@ def test_a_missing_file_is_a_load_of_no_rows(snowflake: Warehouse) -> None:
     later = replace(LOAD, load_id="job-2", loaded_at=datetime(2026, 3, 2))
     with snowflake.core(write=True) as connection:
         loads.create(connection)
+        load_segments.create(connection)
         record_load(connection, LOAD, {"hubspot_deals": one, "hubspot_contacts": one})
         record_load(connection, later, {"hubspot_deals": one})
         missing = record_missing(connection, later, ["hubspot_deals"], ["hubspot_contacts", "hubspot_companies"])

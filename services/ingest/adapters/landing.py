@@ -13,15 +13,19 @@ once. A source without checkpoints lands as one segment with the default name.
 
 from collections.abc import Sequence
 
-from services.ingest.adapters.loads import record_load, record_missing
-from services.ingest.adapters.raw import LandedCounts, Load, merge_table, stage_table
+from services.ingest.adapters.loads import WHOLE_LOAD, record_load, record_missing
+from services.ingest.adapters.raw import merge_table, stage_table
 from services.ingest.adapters.raw_tables import create_raw_tables
 from services.ingest.adapters.row_hashes import rehash_older_rows
+from services.ingest.adapters.scans import gone_by_scan, remember_scan, require_volume
 from services.ingest.adapters.spool import Spool
+from services.ingest.adapters.unkeyed import drop_primary_keys
+from services.ingest.domain.loads import LandedCounts, Load
+from services.ingest.domain.sources import KnownRows
 from shared.jobs.context import JobContext
 from shared.warehouse import Warehouse
 
-WHOLE_LOAD = "all"
+__all__ = ["WHOLE_LOAD", "land_segment"]
 
 
 def land_segment(
@@ -43,15 +47,23 @@ def land_segment(
         TerminalError: `source-shrank`, when a scan brought less than half of what RAW holds alive of its table.
         JobCancelled, LeaseLost: nothing of the segment was landed.
     """
+    tables = [*spool.tables, *(table for table in spool.ended_scans if table not in spool.tables)]
     with warehouse.core(write=True) as connection:
         create_raw_tables(connection)
-        rehash_older_rows(connection, spool.tables)
-        staged = [stage_table(warehouse, connection, load, table, spool) for table in spool.tables]
+        drop_primary_keys(connection, tables)
+        rehash_older_rows(connection, tables)
+        staged = [
+            stage_table(warehouse, connection, load, table, spool, gone_by_scan(load, table, spool)) for table in tables
+        ]
+        for table in tables:
+            require_volume(connection, load, table, spool)
         landed = {}
         for done, one in enumerate(staged):
             job.report("merge", done, len(staged), "tables")
-            landed[one.table] = merge_table(connection, one).with_known(spool.known[one.table])
-        record_load(connection, load, landed)
-        landed |= record_missing(connection, load, spool.tables, missing_tables)
+            known = spool.known.get(one.table, KnownRows())
+            landed[one.table] = merge_table(warehouse, connection, one).with_known(known)
+            remember_scan(connection, load, one.table, spool)
+        record_load(connection, load, landed, segment=segment, scanned=spool.ended_scans)
+        landed |= record_missing(connection, load, tables, missing_tables)
         job.check()
     return landed

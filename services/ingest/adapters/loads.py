@@ -1,31 +1,85 @@
 """What each load read and changed, in `raw.loads`: the memory that the guards against shrunken sources rest on."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
 
 import sqlalchemy as sa
 
-from services.ingest.adapters.raw import LandedCounts, Load
-from services.ingest.adapters.raw_tables import loads
+from services.ingest.adapters.raw_tables import load_segments, loads
+from services.ingest.adapters.scans import KEPT
+from services.ingest.domain.loads import LandedCounts, Load
 from services.ingest.domain.raw_schema import source_system
 
+WHOLE_LOAD: Final = "all"
+"""The segment of a source without checkpoints."""
 
-def record_load(connection: sa.Connection, load: Load, landed: Mapping[str, LandedCounts]) -> None:
-    """One row per RAW table that was read; the caller commits it together with the rows.
 
-    A job that is tried again after it had landed finds its rows unchanged: the counts of the first try stay. Where the
-    source differs meanwhile, those of the last try that changed something count.
+def record_load(
+    connection: sa.Connection,
+    load: Load,
+    landed: Mapping[str, LandedCounts],
+    *,
+    segment: str = WHOLE_LOAD,
+    scanned: Collection[str] = (),
+) -> None:
+    """One row per RAW table that was read, its segments added up; the caller commits it together with the rows.
+
+    A segment that is tried again after it had landed finds its rows unchanged: the counts of the first try stay. Where
+    the source differs meanwhile, those of the last try that changed something count.
+
+    Args:
+        segment: A complete load has one: each attempt at it reads everything, wherever the one before had got to.
+        scanned: Tables whose whole reading ends here, so that the load is complete for them.
     """
-    of_load = sa.select(loads).where(loads.c.load_id == load.load_id)
-    stored = {row.source_table: row for row in connection.execute(of_load)}
-    for table, counts in landed.items():
-        row = _to_row(load, table, counts)
-        if table not in stored:
-            connection.execute(sa.insert(loads), row)
-        elif counts.inserted + counts.updated > 0 or stored[table].seen != counts.seen:
-            of_table = sa.and_(loads.c.load_id == load.load_id, loads.c.source_table == table)
-            values = {name: value for name, value in row.items() if name not in loads.primary_key.columns}
-            connection.execute(sa.update(loads).where(of_table).values(values))
+    segment = WHOLE_LOAD if load.is_complete else segment
+    connection.execute(sa.delete(load_segments).where(load_segments.c.loaded_at < load.loaded_at - KEPT))
+    fresh = _new_segments(connection, load, landed, segment)
+    if fresh:
+        of_segment = _of(load_segments, load, fresh) & (load_segments.c.segment == segment)
+        connection.execute(sa.delete(load_segments).where(of_segment))
+        connection.execute(
+            sa.insert(load_segments),
+            [
+                {"load_id": load.load_id, "source_table": table, "segment": segment}
+                | {**landed[table].to_dict(), "loaded_at": load.loaded_at}
+                for table in fresh
+            ],
+        )
+    changed = sorted({*fresh, *scanned} & landed.keys())
+    if changed:
+        _add_up(connection, load, changed, scanned)
+
+
+def _new_segments(connection: sa.Connection, load: Load, landed: Mapping[str, LandedCounts], segment: str) -> list[str]:
+    """Tables whose counts of this segment are new: not those of a segment that had landed and found nothing new."""
+    of_segment = _of(load_segments, load, landed) & (load_segments.c.segment == segment)
+    stored = {row.source_table: row.seen for row in connection.execute(sa.select(load_segments).where(of_segment))}
+    return [
+        table
+        for table, counts in landed.items()
+        if table not in stored or counts.changed > 0 or stored[table] != counts.seen
+    ]
+
+
+def _add_up(connection: sa.Connection, load: Load, tables: Sequence[str], scanned: Collection[str]) -> None:
+    names = [name for name in LandedCounts.__dataclass_fields__]
+    sums = [sa.cast(sa.func.sum(load_segments.c[name]), sa.BigInteger).label(name) for name in names]
+    of_tables = _of(load_segments, load, tables)
+    added = sa.select(load_segments.c.source_table, *sums).where(of_tables).group_by(load_segments.c.source_table)
+    whole = sa.select(loads.c.source_table).where(_of(loads, load, tables) & loads.c.is_complete)
+    complete = {*connection.scalars(whole), *scanned}
+    rows = []
+    for row in connection.execute(added).mappings():
+        counts = LandedCounts(**{name: int(row[name]) for name in names})
+        of_load = replace(load, is_complete=load.is_complete or row["source_table"] in complete)
+        rows.append(_to_row(of_load, row["source_table"], counts))
+    connection.execute(sa.delete(loads).where(_of(loads, load, tables)))
+    connection.execute(sa.insert(loads), rows)
+
+
+def _of(table: sa.Table, load: Load, tables: Iterable[str]) -> sa.ColumnElement[bool]:
+    return sa.and_(table.c.load_id == load.load_id, table.c.source_table.in_(list(tables)))
 
 
 def record_missing(

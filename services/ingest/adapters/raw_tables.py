@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.sql.ddl import DDLIfCallable
 
 from services.ingest.domain.raw_schema import RAW_TABLE_NAMES, grain, source_columns
 
@@ -13,7 +14,7 @@ _PRESENT_COLUMNS: Final = (
 
 
 def _raw_table(name: str) -> sa.Table:
-    return sa.Table(
+    table = sa.Table(
         name,
         raw_metadata,
         sa.Column("source_system", sa.Text, primary_key=True, comment="The system of the record, such as hubspot"),
@@ -32,6 +33,15 @@ def _raw_table(name: str) -> sa.Table:
         sa.Column("loaded_at", sa.DateTime, nullable=False, comment="When that job changed the row, UTC"),
         comment=f"{grain(name)}, unchanged text from the source; docs/contracts.md",
     )
+    # DuckDB would keep every key in memory, and can't replace a row within a transaction. Landing alone writes RAW, one
+    # transaction at a time, and gives each key once (tests/ingest/test_keys.py).
+    table.primary_key.ddl_if(callable_=_NamesKeys())
+    return table
+
+
+class _NamesKeys(DDLIfCallable):
+    def __call__(self, *_what: Any, dialect: sa.Dialect, **_how: Any) -> bool:
+        return dialect.name != "duckdb"
 
 
 RAW_TABLES: Final[dict[str, sa.Table]] = {name: _raw_table(name) for name in RAW_TABLE_NAMES}
@@ -68,8 +78,38 @@ loads = sa.Table(
     sa.Column("unchanged", sa.BigInteger, nullable=False, comment="Rows that RAW had, or had in a newer version"),
     sa.Column("duplicates", sa.BigInteger, nullable=False, comment="Further versions of a record in the same load"),
     sa.Column("rejected", sa.BigInteger, nullable=False, comment="Rows that can't be split into columns"),
-    sa.Column("loaded_at", sa.DateTime, nullable=False, comment="When the load landed, UTC"),
+    sa.Column("loaded_at", sa.DateTime, nullable=False, comment="When the load last landed rows, UTC"),
+    sa.Column("deleted", sa.BigInteger, comment="Rows of RAW that the source has no more: tombstones, not among seen"),
     comment="One row per load and RAW table that it read; docs/contracts.md",
+)
+
+# Ingest's own notes while a load is under way; nobody else reads them.
+load_segments = sa.Table(
+    "load_segments",
+    raw_metadata,
+    *(
+        sa.Column(name, sa.Text, primary_key=True, comment=comment)
+        for name, comment in (
+            ("load_id", "The load: the sync's job id"),
+            ("source_table", "RAW table that the segment brought rows for"),
+            ("segment", "Where it began: the same when a later attempt reads it again"),
+        )
+    ),
+    *(
+        sa.Column(name, sa.BigInteger, nullable=False, comment="As in raw.loads, of this segment")
+        for name in ("seen", "inserted", "updated", "unchanged", "duplicates", "rejected", "deleted")
+    ),
+    sa.Column("loaded_at", sa.DateTime, nullable=False, comment="When the segment landed, UTC"),
+    comment="Segments of the loads of the last days, so that one that is read again counts once",
+)
+scan_keys = sa.Table(
+    "scan_keys",
+    raw_metadata,
+    sa.Column("load_id", sa.Text, nullable=False, comment="The load: the sync's job id"),
+    sa.Column("source_table", sa.Text, nullable=False, comment="RAW table that is read whole"),
+    sa.Column("source_record_id", sa.Text, nullable=False, comment="A record that came; may come again"),
+    sa.Column("scanned_at", sa.DateTime, nullable=False, comment="When its segment landed, UTC"),
+    comment="Keys that whole readings under way have met, until they end and the others get tombstones",
 )
 
 

