@@ -18,6 +18,7 @@ from tests.dbt.load_values import (
 _companies, _contacts, _deals = hubspot_reference(1, 5), hubspot_reference(101, 14), hubspot_reference(201, 9)
 _accounts, _people = salesforce_reference("salesforce_accounts"), salesforce_reference("salesforce_contacts")
 _opportunities, _leads = salesforce_reference("salesforce_opportunities"), salesforce_reference("salesforce_leads")
+_owners, _users = hubspot_reference(801, 3), salesforce_reference("salesforce_users")
 _stage_ids = one_of("301", "302", "303", "304", "closedwon", "closedlost")
 
 ROLLS: dict[str, dict[str, Roll]] = {
@@ -47,6 +48,7 @@ ROLLS: dict[str, dict[str, Roll]] = {
         "hs_is_closed": YES_OR_NO,
         "hs_is_closed_won": YES_OR_NO,
         "company_id": _companies,
+        "owner_id": _owners,
         "closedate": moment(12),
         "createdate": moment(200, strict=True),
         "dealtype": one_of("newbusiness", "existingbusiness", None),
@@ -121,6 +123,7 @@ ROLLS: dict[str, dict[str, Roll]] = {
         "close_date": lambda random: (moment(12)(random) or "2026-01-05")[:10],
         "created_date": moment(200, strict=True),
         "campaign_id": salesforce_reference("salesforce_campaigns"),
+        "owner_id": _users,
     },
     "salesforce_opportunity_history": {
         "opportunity_id": _opportunities,
@@ -147,6 +150,28 @@ ROLLS: dict[str, dict[str, Roll]] = {
         "activity_date": moment(90),
         "created_date": moment(90),
     },
+    "hubspot_owners": {
+        "email": EMAIL,
+        "first_name": one_of("Ann", "Bob", None),
+        "archived": one_of("true", "false", None),
+        "created_at": moment(400),
+    },
+    "hubspot_contact_companies": {"contact_id": _contacts, "company_id": _companies, "label": one_of("Primary", None)},
+    "salesforce_opportunity_contact_roles": {
+        "opportunity_id": _opportunities,
+        "contact_id": _people,
+        "role": one_of("Decision Maker", None),
+        "is_primary": BOOLEAN,
+        "created_date": moment(150),
+    },
+    "salesforce_events": {
+        "account_id": _accounts,
+        "who_id": _people,
+        "owner_id": _users,
+        "activity_date_time": moment(90),
+        "duration_in_minutes": one_of("30", "60", "long", None),
+    },
+    "salesforce_users": {"name": one_of("Flo Ash", "Gus Fox"), "email": EMAIL, "is_active": BOOLEAN},
     "billing_subscriptions": {
         "salesforce_account_id": lambda random: random.choice((None, _accounts(random))),
         "hubspot_company_id": lambda random: random.choice((None, _companies(random))),

@@ -33,6 +33,9 @@ _PREFIXES = {
     "salesforce_campaigns": "701",
     "salesforce_campaign_members": "00v",
     "salesforce_tasks": "00T",
+    "salesforce_opportunity_contact_roles": "00K",
+    "salesforce_events": "00U",
+    "salesforce_users": "005",
 }
 
 
@@ -112,11 +115,17 @@ RECORDS = {
     "salesforce_campaigns": (1, 3),
     "salesforce_campaign_members": (1, 10),
     "salesforce_tasks": (1, 5),
+    "hubspot_owners": (801, 3),
+    "hubspot_contact_companies": (0, 6),
+    "salesforce_opportunity_contact_roles": (1, 12),
+    "salesforce_events": (1, 3),
+    "salesforce_users": (1, 3),
     "billing_subscriptions": (701, 6),
 }
 
 # Key columns of tables without an id.
 KEYS = {
+    "hubspot_contact_companies": ("contact_id", "company_id"),
     "hubspot_deal_stage_history": ("deal_id", "entered_at"),
     "hubspot_deal_companies": ("deal_id", "company_id"),
     "hubspot_deal_contacts": ("deal_id", "contact_id"),

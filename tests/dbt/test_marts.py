@@ -41,6 +41,7 @@ def test_quarantine_names_row_column_and_reason(built: BuiltTwice) -> None:
         ("hubspot_companies", "5", "createdate", "not_a_date", "TBD"),
         ("hubspot_companies", "5", "fleet_size", "not_a_number", "about forty"),
         ("hubspot_companies", "keyless:0af1", "id", "missing_key", None),
+        ("hubspot_contact_companies", "13|None", "company_id", "missing_value", None),
         ("hubspot_contacts", "14", "createdate", "not_a_date", "yesterday"),
         ("hubspot_deal_companies", "24|None", "company_id", "missing_value", None),
         ("hubspot_deal_stage_history", "22|2026-01-05", "stage_id", "missing_value", None),
@@ -48,19 +49,23 @@ def test_quarantine_names_row_column_and_reason(built: BuiltTwice) -> None:
         ("hubspot_email_events", "e3", "occurred_at", "not_a_date", "13/13/2026"),
         ("hubspot_email_events", "e4", "occurred_at", "future_date", "2062-02-11"),
         ("hubspot_form_submissions", "f2", "submitted_at", "missing_value", None),
+        ("hubspot_owners", "72", "created_at", "not_a_date", "a while ago"),
         ("hubspot_pipeline_stages", "limbo", "is_closed", "not_a_boolean", "perhaps"),
         ("hubspot_web_visits", "v7", "occurred_at", "missing_value", None),
         ("hubspot_web_visits", "v8", "occurred_at", "not_a_date", "0000-00-00"),
         ("salesforce_accounts", "SF4", "annual_revenue", "not_a_number", "TDK+SgtPSM3Vk67zX9aeRA=="),
         ("salesforce_campaign_members", "M3", "first_responded_date", "future_date", "2099-01-01"),
         ("salesforce_campaigns", "K2", "budgeted_cost", "unknown_currency", "10.000,00 €"),
+        ("salesforce_events", "E2", "duration_in_minutes", "not_a_number", "long"),
         ("salesforce_leads", "00Q1G00000nDnM5", "id", "duplicate_key", "00Q1G00000nDnM5"),
         ("salesforce_leads", "L3", "number_of_employees", "not_a_number", "lots"),
         ("salesforce_opportunities", "O4", "amount", "negative_amount", "-5"),
         ("salesforce_opportunities", "O5", "amount", "not_a_number", "12k"),
         ("salesforce_opportunities", "O5", "close_date", "not_a_date", "soon"),
+        ("salesforce_opportunity_contact_roles", "R2", "opportunity_id", "missing_value", None),
         ("salesforce_opportunity_history", "H2", "probability", "not_a_number", "likely"),
         ("salesforce_tasks", "T2", "activity_date", "not_a_date", "next week"),
+        ("salesforce_users", "U2", "is_active", "not_a_boolean", "perhaps"),
     ]
     ((raw_row,),) = built.house.rows(
         "select raw_row from analytics.quarantine_rows where source_record_id = 'keyless:0af1'"
@@ -98,6 +103,19 @@ def test_deleted_records_stay_in_staging_and_leave_the_marts(built: BuiltTwice) 
     ) == [("3", True)]
     assert built.house.rows("select 1 from analytics.dim_accounts where hubspot_company_id = '3'") == []
     assert built.house.rows("select 1 from analytics.fct_opportunities where source_record_id = 'O6'") == []
+
+
+def test_opportunities_name_their_owners_also_one_who_has_left(built: BuiltTwice) -> None:
+    assert built.house.rows(
+        "select opportunity_id, owner_id, owner_name from analytics.fct_opportunities"
+        " where owner_id is not null order by 1"
+    ) == [("hubspot:21", "71", "Dee Roy"), ("salesforce:O1", "U1", "Flo Ash")]
+
+
+def test_a_contact_without_a_company_is_in_that_of_its_associations(built: BuiltTwice) -> None:
+    assert built.house.rows(
+        "select account_id, match_method from analytics.dim_contacts where hubspot_contact_id = '13'"
+    ) == [("hubspot:2", "account_reference")]
 
 
 def test_linear_attribution_conserves_every_cent(built: BuiltTwice) -> None:

@@ -27,12 +27,14 @@ QUALITY = {"base", "stg", "quarantine", "fct"}
 
 # A person's name, address, number, or a row that may hold any of them.
 PERSONAL = re.compile(
-    r"(^|_)(email|phone|first_?name|last_?name|full_name|recipient|raw_row|raw_value|failed_row|opportunity_name)(_|$)"
+    r"(^|_)(email|phone|first_?name|last_?name|full_name|owner_name|recipient|raw_row|raw_value|failed_row"
+    r"|opportunity_name)(_|$)"
 )
 NOT_PERSONAL = re.compile(r"^email_(campaign_id|event_id|domain)$|^(is|has)_")
 
-# Cleaned and checked like the others, and read by no model yet.
-UNREAD = {"stg_salesforce__tasks"}
+# Cleaned and checked like the others, and read by no model. What a seller does (a call, a mail, a meeting) follows from
+# what brought the lead, and comes last before nearly every close: as touches they would take the attribution from it.
+UNREAD = {"stg_salesforce__tasks", "stg_salesforce__events"}
 
 
 class Project:

@@ -17,6 +17,8 @@ Row = Mapping[str, str | bool | datetime | None]
 
 # Tables without an id of their own: the columns that ingest joins to the key.
 _KEYS: Mapping[str, tuple[str, str]] = {
+    "hubspot_contact_companies": ("contact_id", "company_id"),
+    "hubspot_properties": ("object_type", "name"),
     "hubspot_deal_stage_history": ("deal_id", "entered_at"),
     "hubspot_deal_companies": ("deal_id", "company_id"),
     "hubspot_deal_contacts": ("deal_id", "contact_id"),

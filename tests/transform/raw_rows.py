@@ -37,7 +37,14 @@ ROWS: Mapping[str, Sequence[Row]] = {
         {"id": "14", "email": "eve@greenfarms.example", "company_id": "2", "createdate": "yesterday"},
     ],
     "hubspot_deals": [
-        {"id": "21", "dealname": "Sold", "amount": "900", "dealstage": "closedwon", "company_id": "2"},
+        {
+            "id": "21",
+            "dealname": "Sold",
+            "amount": "900",
+            "dealstage": "closedwon",
+            "company_id": "2",
+            "owner_id": "71",
+        },
         {"id": "22", "dealname": "Dangling", "amount": None, "dealstage": "new", "company_id": "404"},
         {"id": "24", "dealname": "Associated", "amount": "50", "dealstage": "new"},
         {"id": "23", "dealname": "Euros", "amount": "12.500,00 €", "dealstage": "new", "company_id": "1"},
@@ -89,6 +96,7 @@ ROWS: Mapping[str, Sequence[Row]] = {
             "is_closed": "TRUE",
             "is_won": "1",
             "close_date": "2026-01-31",
+            "owner_id": "U1",
         },
         {"id": "O2", "account_id": "SF1", "amount": "20,000", "stage_name": "Proposal", "close_date": "6/30/2026"},
         {"id": "O3", "account_id": "SF3", "amount": "300", "stage_name": "Closed Lost", "close_date": "2026-01-15"},
@@ -189,6 +197,31 @@ ROWS: Mapping[str, Sequence[Row]] = {
     "salesforce_tasks": [
         {"id": "T1", "account_id": "SF1", "subject": "Call", "status": "Completed", "activity_date": "2026-02-01"},
         {"id": "T2", "account_id": "SF3", "subject": "Mail", "status": "Not Started", "activity_date": "next week"},
+    ],
+    "hubspot_owners": [
+        {"id": "71", "email": "dee@fleet.example", "first_name": "Dee", "last_name": "Roy", "archived": "true"}
+        | {"is_deleted": True},
+        {"id": "72", "email": "kim@fleet.example", "archived": "false", "created_at": "a while ago"},
+    ],
+    "hubspot_contact_companies": [
+        {"contact_id": "13", "company_id": "2", "label": "Primary"},
+        {"contact_id": "13", "company_id": None},
+    ],
+    "hubspot_properties": [
+        {"object_type": "deals", "name": "amount", "label": "Amount", "type": "number", "field_type": "number"}
+    ],
+    "salesforce_opportunity_contact_roles": [
+        {"id": "R1", "opportunity_id": "O1", "contact_id": "C1", "role": "Decision maker", "is_primary": "true"},
+        {"id": "R2", "opportunity_id": None, "contact_id": "C1"},
+    ],
+    "salesforce_events": [
+        {"id": "E1", "what_id": "O1", "who_id": "C1", "owner_id": "U1", "subject": "Demo", "duration_in_minutes": "45"}
+        | {"activity_date_time": "2026-01-20T10:00:00.000+0000"},
+        {"id": "E2", "who_id": "C1", "subject": "Lunch", "duration_in_minutes": "long"},
+    ],
+    "salesforce_users": [
+        {"id": "U1", "name": "Flo Ash", "email": "flo@fleet.example", "is_active": "TRUE"},
+        {"id": "U2", "name": "Gus Fox", "is_active": "perhaps"},
     ],
     "billing_subscriptions": [
         {"id": "B1", "salesforce_account_id": "SF1", "plan": "Pro", "arr": "$100.00", "started_at": "2/1/2026"},

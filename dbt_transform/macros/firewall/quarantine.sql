@@ -1,13 +1,17 @@
-{# The tables of each source, and so the base and staging models: base_<source>__<table>. #}
+{#
+    The tables of each source, and so the base and staging models: base_<source>__<table>. All of RAW's but
+    hubspot_properties, which describes HubSpot's fields and holds no records.
+#}
 {% macro staged_tables() -%}
     {{ {
         "hubspot": [
             "companies", "contacts", "deals", "pipeline_stages", "deal_stage_history", "deal_companies", "deal_contacts",
             "web_visits", "form_submissions", "email_events", "email_campaigns", "contact_merges", "deal_merges",
+            "owners", "contact_companies",
         ],
         "salesforce": [
             "accounts", "contacts", "leads", "opportunities", "opportunity_history", "campaigns", "campaign_members",
-            "tasks",
+            "tasks", "opportunity_contact_roles", "events", "users",
         ],
         "billing": ["subscriptions"],
     } | tojson }}

@@ -45,13 +45,29 @@ account_of_domain as (
     select * from {{ ref("int_domains_owned") }}
 ),
 
+-- All of the companies that HubSpot associates a contact with, where they are one account.
+account_of_associations as (
+    select
+        associations.source_system,
+        associations.contact_id,
+        min(companies.account_id) as account_id
+    from {{ ref("stg_hubspot__contact_companies") }} as associations
+    inner join account_records as companies
+        on
+            associations.source_system = companies.source_system
+            and associations.company_id = companies.source_record_id
+    where not associations.is_deleted
+    group by associations.source_system, associations.contact_id
+    having min(companies.account_id) = max(companies.account_id)
+),
+
 live_records as (
     select
         persons.source_system,
         persons.record_type,
         persons.contact_id,
         persons.person_id,
-        referenced.account_id as referenced_account_id,
+        coalesce(referenced.account_id, associated.account_id) as referenced_account_id,
         converted.account_id as converted_account_id,
         of_domain.account_id as domain_account_id,
         of_email_domain.account_id as email_domain_account_id,
@@ -66,6 +82,11 @@ live_records as (
         on
             records.source_system = referenced.source_system
             and records.account_record_id = referenced.source_record_id
+    left join account_of_associations as associated
+        on
+            records.source_system = associated.source_system
+            and records.record_type = 'contact'
+            and records.contact_id = associated.contact_id
     left join account_records as converted
         on
             records.source_system = converted.source_system

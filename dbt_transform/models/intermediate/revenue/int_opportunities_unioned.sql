@@ -91,6 +91,22 @@ account_of_deal_contacts as (
     having min(contacts.account_id) = max(contacts.account_id)
 ),
 
+account_of_contact_roles as (
+    select
+        roles.source_system,
+        roles.opportunity_id,
+        min(contacts.account_id) as account_id
+    from {{ ref("stg_salesforce__opportunity_contact_roles") }} as roles
+    inner join {{ ref("int_contacts_matched") }} as contacts
+        on
+            roles.source_system = contacts.source_system
+            and contacts.record_type = 'contact'
+            and roles.contact_id = contacts.contact_id
+    where not roles.is_deleted and contacts.account_id is not null
+    group by roles.source_system, roles.opportunity_id
+    having min(contacts.account_id) = max(contacts.account_id)
+),
+
 hubspot_opportunities as (
     select
         deals.source_system,
@@ -131,7 +147,7 @@ opportunities as (
         opportunities.source_system,
         opportunities.source_record_id,
         opportunities.loaded_at,
-        accounts.account_id,
+        coalesce(accounts.account_id, account_of_contact_roles.account_id) as account_id,
         opportunities.opportunity_name,
         opportunities.stage_name,
         {{ to_opportunity_type("opportunities.opportunity_type") }} as opportunity_type,
@@ -147,6 +163,10 @@ opportunities as (
         on
             opportunities.source_system = accounts.source_system
             and opportunities.salesforce_account_id = accounts.source_record_id
+    left join account_of_contact_roles
+        on
+            opportunities.source_system = account_of_contact_roles.source_system
+            and opportunities.opportunity_id = account_of_contact_roles.opportunity_id
     union all
     select
         source_system,

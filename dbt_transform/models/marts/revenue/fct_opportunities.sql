@@ -1,18 +1,21 @@
 select
-    opportunity_id,
-    source_system,
-    source_record_id,
-    account_id,
-    opportunity_name,
-    stage_name,
-    opportunity_type,
-    amount_usd,
-    currency_code,
-    owner_id,
-    is_closed,
-    is_won,
-    close_date,
-    closed_at,
-    created_at,
+    opportunities.opportunity_id,
+    opportunities.source_system,
+    opportunities.source_record_id,
+    opportunities.account_id,
+    opportunities.opportunity_name,
+    opportunities.stage_name,
+    opportunities.opportunity_type,
+    opportunities.amount_usd,
+    opportunities.currency_code,
+    opportunities.owner_id,
+    opportunities.is_closed,
+    opportunities.is_won,
+    opportunities.close_date,
+    opportunities.closed_at,
+    opportunities.created_at,
+    owners.owner_name,
     {{ audit_columns() }}
-from {{ ref("int_opportunities_unioned") }}
+from {{ ref("int_opportunities_unioned") }} as opportunities
+left join {{ ref("int_owners_named") }} as owners
+    on opportunities.source_system = owners.source_system and opportunities.owner_id = owners.owner_id

@@ -1,0 +1,1 @@
+{{ passed_rows("base_salesforce__opportunity_contact_roles") }}
