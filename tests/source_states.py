@@ -13,6 +13,7 @@ class MemoryStates:
         self.job_id = job_id
         self.states: dict[str, dict[str, Any]] = {}
         self.cursors: dict[str, dict[str, tuple[str, Checkpoint]]] = {}
+        self.landed_by: dict[str, set[str]] = {}
         self.fields: dict[str, dict[str, dict[str, str | None]]] = {}
 
     def get(self, source: str) -> dict[str, Any] | None:
@@ -25,7 +26,12 @@ class MemoryStates:
         stored = self.cursors.get(source, {})
         return {stream: one.cursor for stream, (job_id, one) in stored.items() if of_job in (None, job_id)}
 
-    def put_cursors(self, source: str, checkpoints: Mapping[str, Checkpoint]) -> None:
+    def read_landed_by(self, source: str) -> set[str]:
+        return self.landed_by.get(source, set())
+
+    def put_cursors(self, source: str, checkpoints: Mapping[str, Checkpoint], *, has_landed: bool) -> None:
+        if has_landed:
+            self.landed_by[source] = {self.job_id}
         stored = self.cursors.setdefault(source, {})
         stored.update({stream: (self.job_id, one) for stream, one in checkpoints.items()})
 

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 import yaml
 
 from services.ingest.adapters.raw_tables import RAW_TABLES, loads, rejects
+from services.ingest.adapters.schema_changes import schema_changes
 from services.scoring.adapters.outbound_tables import outbound_metadata
 from services.transform.adapters.public_suffixes import public_suffixes
 from tests.conftest import REPOSITORY
@@ -50,6 +51,14 @@ def test_loads_are_as_documented() -> None:
     documented = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
     assert sorted(documented) == sorted(column.name for column in loads.columns)
     assert {column.name for column in loads.primary_key} == {"load_id", "source_table"}
+
+
+def test_schema_changes_are_as_documented() -> None:
+    section = PAGE.partition("`raw.schema_changes` —")[2].partition("What a sync is compared with")[0]
+    rows = re.findall(r"^\| (`[^|]+) \| [^|]+ \| [^|]+ \|$", section, re.MULTILINE)
+    documented = [name.strip("`") for row in rows for name in row.split(", ")]
+    assert documented == [column.name for column in schema_changes.columns]
+    assert [column.name for column in schema_changes.primary_key] == documented[:5]
 
 
 def test_dbt_knows_every_raw_table_and_column() -> None:

@@ -4,8 +4,10 @@ from typing import Any
 
 from celery import Task, shared_task
 
+from services.ingest.adapters.changed_records import OperationsChangedRecords
 from services.ingest.adapters.sources import keeps_place
 from services.ingest.adapters.states import OperationsSourceStates
+from services.ingest.flow import sync_changed_records
 from services.ingest.flow import sync_source as run_sync
 from services.ingest.settings import ingest_settings
 from shared.jobs.context import HeldJob
@@ -21,5 +23,9 @@ def sync_source(self: Task, job_id: str) -> None:
 
 
 def _sync(job: HeldJob) -> dict[str, Any]:
-    states = OperationsSourceStates(operations_database(), job.job_id, job.fence)
-    return run_sync(job, open_warehouse(warehouse_settings()), ingest_settings(), states)
+    database, warehouse, settings = operations_database(), open_warehouse(warehouse_settings()), ingest_settings()
+    states = OperationsSourceStates(database, job.job_id, job.fence)
+    if job.request.get("mode") == "records":
+        records = OperationsChangedRecords(database, job.job_id, job.fence)
+        return sync_changed_records(job, warehouse, settings, states, records)
+    return run_sync(job, warehouse, settings, states)

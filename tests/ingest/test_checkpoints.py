@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+import sqlalchemy as sa
 
 from services.ingest.adapters import segments
 from services.ingest.domain.sources import Checkpoint, Reject, SourceBatch, SourceEvent, SyncRun
@@ -76,7 +77,7 @@ def test_a_cursor_is_stored_only_after_its_rows(run: Runs, query: Query, error: 
 def test_a_sync_that_dies_between_rows_and_cursor_repeats_them_and_changes_nothing(
     run: Runs, query: Query, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def die(source: str, checkpoints: object) -> None:
+    def die(source: str, checkpoints: object, *, has_landed: bool) -> None:
         raise LeaseLost("job-1")
 
     with monkeypatch.context() as patch:
@@ -189,6 +190,34 @@ def test_progress_and_first_rejects_run_over_the_segments(run: Runs) -> None:
     assert [one["reason"] for one in result["first_rejects"]] == [f"reason {number}" for number in range(1, 6)]
     assert result["tables"][TABLE]["seen"] == 14 and result["tables"]["hubspot_companies"]["seen"] == 1
     assert {done for phase, done in job.reported if phase == TABLE} <= {*range(2, 15, 2)}
+    phases = [phase for phase, _ in job.reported]
+    assert phases.count("merge") == 1 and phases[-1] == "merge", "while it reads, the reading is the phase"
+
+
+def test_the_result_counts_what_all_attempts_have_landed(run: Runs) -> None:
+    with pytest.raises(TransientError):
+        run(lambda one: numbers(one, 5, fails_after=4))
+    result = run(lambda one: numbers(one, 5))
+    assert (result["seen"], result["inserted"], result["unchanged"], result["changed"]) == (5, 5, 0, 5)
+    assert result["tables"][TABLE]["inserted"] == 5
+    assert result["notes"] == []
+
+
+def test_a_raw_that_was_emptied_or_restored_is_filled_again(run: Runs, query: Query, warehouse: Warehouse) -> None:
+    """Cursors beyond rows that RAW doesn't have would leave them out for ever."""
+    run(lambda one: numbers(one, 2))
+    run(lambda one: iter([Checkpoint("numbers", {"at": 2})]), job=MemoryJob("job-2", {}))  # nothing new landed
+    with warehouse.core() as connection:
+        backup = [tuple(row) for row in connection.execute(sa.text("select * from raw.hubspot_contacts")).all()]
+    assert len(backup) == 2
+    run(lambda one: numbers(one, 4), job=MemoryJob("job-3", {}))
+    with warehouse.core(write=True) as connection:  # as of job-2
+        connection.execute(sa.text("delete from raw.hubspot_contacts where load_id = 'job-3'"))
+        connection.execute(sa.text("delete from raw.loads where load_id = 'job-3'"))
+    result = run(lambda one: numbers(one, 4), job=MemoryJob("job-4", {}))
+    assert ids(query) == [1, 2, 3, 4]
+    assert "RAW knows nothing of load job-3" in result["notes"][0] and result["unchanged"] == 2
+    assert run(lambda one: numbers(one, 4), job=MemoryJob("job-5", {}))["notes"] == []
 
 
 def test_an_empty_source_is_told_where_it_should_not_be_empty(run: Runs) -> None:

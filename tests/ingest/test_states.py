@@ -40,9 +40,9 @@ def at(**cursors: Mapping[str, Any]) -> dict[str, Checkpoint]:
 
 def test_cursors_are_kept_by_source_and_stream_with_the_job_that_stored_them(operations: OperationsDatabase) -> None:
     first, other = Sync(operations), Sync(operations, "salesforce")
-    first.states.put_cursors("hubspot", at(contacts={"after": "1"}, deals={"after": "5"}))
-    other.states.put_cursors("salesforce", at(contacts={"after": "9"}))
-    first.states.put_cursors("hubspot", at(contacts={"after": "2"}))
+    first.states.put_cursors("hubspot", at(contacts={"after": "1"}, deals={"after": "5"}), has_landed=True)
+    other.states.put_cursors("salesforce", at(contacts={"after": "9"}), has_landed=True)
+    first.states.put_cursors("hubspot", at(contacts={"after": "2"}), has_landed=True)
     assert other.states.read_cursors("hubspot") == {"contacts": {"after": "2"}, "deals": {"after": "5"}}
     assert other.states.read_cursors("hubspot", of_job=first.job_id) == other.states.read_cursors("hubspot")
     assert other.states.read_cursors("hubspot", of_job=other.job_id) == {}
@@ -52,12 +52,12 @@ def test_cursors_are_kept_by_source_and_stream_with_the_job_that_stored_them(ope
 def test_who_lost_the_job_moves_nothing(operations: OperationsDatabase) -> None:
     sync = Sync(operations)
     stale = sync.states
-    stale.put_cursors("hubspot", at(contacts={"after": "1"}))
+    stale.put_cursors("hubspot", at(contacts={"after": "1"}), has_landed=True)
     stale.put_fields("hubspot", {"hubspot_contacts": {"id": "string"}})
     sync.hand_back()
     sync.claim_again()
     for write in (
-        lambda: stale.put_cursors("hubspot", at(contacts={"after": "7"})),
+        lambda: stale.put_cursors("hubspot", at(contacts={"after": "7"}), has_landed=True),
         lambda: stale.put_fields("hubspot", {"hubspot_contacts": {}}),
         lambda: stale.put("hubspot", {"as_of": "never"}),
     ):
@@ -85,9 +85,9 @@ def test_attempts_count_from_the_last_place_kept(operations: OperationsDatabase)
     """A load of hours outlives more than three restarts; one that stays where it is does not."""
     sync = Sync(operations)
     for number in range(5):
-        sync.states.put_cursors("hubspot", at(contacts={"after": str(number)}))
+        sync.states.put_cursors("hubspot", at(contacts={"after": str(number)}), has_landed=True)
         sync.hand_back()
         sync.claim_again()
         assert sync.claim.attempt == 2
-    sync.states.put_cursors("hubspot", at(contacts={"after": "4"}))
+    sync.states.put_cursors("hubspot", at(contacts={"after": "4"}), has_landed=True)
     assert sync.store.get(sync.job_id).attempts == 2, "the same place again is no progress"

@@ -53,6 +53,11 @@ class Segment:
     is_last: bool = False
     _resources: ExitStack = field(default_factory=ExitStack)
 
+    @property
+    def is_empty(self) -> bool:
+        """Nothing that RAW could take."""
+        return not self.spool.tables and not self.spool.ended_scans
+
     def close(self) -> None:
         """Give the disk space back."""
         self._resources.close()
@@ -170,8 +175,8 @@ class SegmentReader:
         if isinstance(event, SourceBatch):
             batch = self._watch.look_at(event)
             segment.spool.add(batch)
-            self.table = batch.table
             self.rows[batch.table] = self.rows.get(batch.table, 0) + batch.rows.num_rows + len(batch.rejects)
+            self.table = batch.table  # last: the flow's thread looks up its rows
             for one in batch.rejects[: _FIRST_REJECTS - len(self.first_rejects)]:
                 reject = {"table": batch.table, "file": one.file, "line": one.line, "reason": one.reason}
                 self.first_rejects.append(reject)

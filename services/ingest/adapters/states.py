@@ -38,7 +38,11 @@ class OperationsSourceStates:
         with self._database.read() as session:
             return {row.stream: row.cursor for row in session.scalars(query)}
 
-    def put_cursors(self, source: str, checkpoints: Mapping[str, Checkpoint]) -> None:
+    def read_landed_by(self, source: str) -> set[str]:
+        with self._database.read() as session:
+            return {row.load_id for row in session.scalars(_of_source(source)) if row.load_id is not None}
+
+    def put_cursors(self, source: str, checkpoints: Mapping[str, Checkpoint], *, has_landed: bool) -> None:
         with self._write() as session:
             now = self._database.now(session)
             stored = {row.stream: row for row in session.scalars(_of_source(source))}
@@ -47,6 +51,8 @@ class OperationsSourceStates:
             for stream, one in checkpoints.items():
                 cursor = SourceCursor(source=source, stream=stream, cursor=one.cursor, is_final=one.is_final)
                 cursor.job_id, cursor.updated_at = self._job_id, now
+                before = stored[stream].load_id if stream in stored else None
+                cursor.load_id = self._job_id if has_landed else before
                 session.merge(cursor)
 
     def read_fields(self, source: str) -> dict[str, dict[str, str | None]]:

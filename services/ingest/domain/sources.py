@@ -146,8 +146,12 @@ class SourceStates(Protocol):
         """Stream -> cursor; `of_job`: only those that this job has stored."""
         ...
 
-    def put_cursors(self, source: str, checkpoints: Mapping[str, Checkpoint]) -> None:
-        """By stream.
+    def read_landed_by(self, source: str) -> set[str]:
+        """The loads that the cursors rest on: RAW must know them, or it isn't the RAW that they were kept for."""
+        ...
+
+    def put_cursors(self, source: str, checkpoints: Mapping[str, Checkpoint], *, has_landed: bool) -> None:
+        """By stream. `has_landed`: rows came with them.
 
         Raises:
             LeaseLost: the job is another worker's by now; nothing is written.
