@@ -39,7 +39,7 @@ reset: down ## forget everything: warehouse, jobs, logs (asks first; FORCE=1 doe
 	rm -rf "$${GTM_DATA_DIR:-var}"
 
 ##@ Change it
-.PHONY: setup check format lint types lock docker-smoke bench sequences mutants conservation
+.PHONY: setup check format lint types lock docker-smoke bench sequences mutants conservation crm-truth
 setup: $(STAMP) ## install everything into .venv
 
 check: lint types workflows ## all that CI checks beside the tests
@@ -80,6 +80,10 @@ conservation: $(STAMP) ## rows and cents from RAW to the marts, on mock data and
 
 sequences: $(STAMP) ## random loads: incremental builds against full refreshes (SEED=, COUNT=, DAYS=)
 	$(BIN)/python -m tests.dbt.load_sequences --seed $(SEED) --count $(COUNT) --days $(DAYS)
+
+STORIES ?= 30
+crm-truth: $(STAMP) ## random accounts, faults and kills: after the last sync RAW is as the CRM is (STORIES=)
+	STORIES=$(STORIES) $(BIN)/python -m pytest -q tests/ingest/hubspot/test_truth.py
 
 mutants: $(STAMP) ## break each model in turn: a test must go red (ONLY= a part of names)
 	$(BIN)/python -m tests.dbt.run_mutants $(ONLY)

@@ -38,6 +38,7 @@ def sync_hubspot(
             "hubspot_requests_per_10_seconds": 1_000_000,
             "crm_lookback_seconds": 120,
             "segment_seconds": 1e9,
+            "segment_rows": 20_000,
         }
         given = {name: options.pop(name) for name in list(options) if name in settings}
         hubspot.portal.now += 1_000  # the CRM tells its time to the second

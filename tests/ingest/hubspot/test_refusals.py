@@ -41,6 +41,21 @@ def test_expired_token_ends_the_sync_and_a_new_one_goes_on(
     assert query("select count(*), count(distinct id) from raw.hubspot_companies") == [(450, 450)]
 
 
+def test_another_job_does_not_take_the_first_half_of_a_scan_for_gone(
+    hubspot: FakeHubSpot, sync_hubspot: SyncHubSpot, query: Query
+) -> None:
+    for number in range(2_100):
+        hubspot.portal.create("companies", name=f"Company {number}")
+    hubspot.token_lasts = 20
+    assert refused(sync_hubspot, objects=["companies"], job_id="one", segment_rows=1).code == "crm-token-refused"
+    assert query("select count(*) from raw.hubspot_companies") == [(1_000,)]
+    hubspot.token_lasts = None
+    sync_hubspot(objects=["companies"], job_id="two")
+    assert query("select count(*), count(distinct id), max(is_deleted) from raw.hubspot_companies") == [
+        (2_100, 2_100, False)
+    ]
+
+
 def test_missing_scopes_are_told_together_before_anything_is_read(
     hubspot: FakeHubSpot, sync_hubspot: SyncHubSpot, query: Query
 ) -> None:
