@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.ingest.adapters.files import csv_reader
-from services.ingest.adapters.files.csv_blocks import parse_clean_block
+from services.ingest.adapters.files.csv_blocks import parse_block
 from services.ingest.adapters.files.csv_reader import read_csv
 from services.ingest.adapters.files.data_files import DataFile
 from services.ingest.adapters.files.unpacking import Unpacker
@@ -74,8 +74,15 @@ def test_a_field_that_no_one_reads(path: Path) -> None:
 
 def test_clean_rows_are_not_read_one_by_one() -> None:
     block = b'1,"x, y",z\r\n2,"two\nlines","a ""b"""\n\n3,x'
-    clean = parse_clean_block(block, ["a", "b", "c"], ",", is_last=False)
-    assert clean is not None and (clean.rows.num_rows, clean.lines) == (2, 4) and block[clean.size :] == b"3,x"
-    assert parse_clean_block(b"3,x,y", ["a", "b", "c"], ",", is_last=True) is not None
-    for dirty in (b"1,x\n", b'1,x"y,z\n', b'1,"x"y,z\n', b"1,x,y\rz\n", b"1,\xfc,y\n", b'1,"x,y\n', b"1,x,\0\n"):
-        assert parse_clean_block(dirty, ["a", "b", "c"], ",", is_last=True) is None, dirty
+    (clean,) = parse_block(block, ["a", "b", "c"], ",", is_last=False) or []
+    assert (clean.rows.num_rows, clean.lines, block[clean.size :]) == (2, 4, b"3,x")
+    assert parse_block(b"3,x,y", ["a", "b", "c"], ",", is_last=True) is not None
+    for dirty in (b'1,x"y,z\n', b'1,"x"y,z\n', b"1,x,y\rz\n", b"1,\xfc,y\n", b'1,"x,y\n', b"1,x,\0\n"):
+        assert parse_block(dirty, ["a", "b", "c"], ",", is_last=True) is None, dirty
+
+
+def test_a_line_of_another_width_costs_the_others_nothing() -> None:
+    block = b'1,x,y\n\n2,"x\n",y\n"3,x",y\n4,x\n\n5,x,y\n6,x,y,z'
+    found = parse_block(block, ["a", "b", "c"], ",", is_last=True) or []
+    stretches = [(one.rows.column("a").to_pylist(), one.lines, one.is_broken_next) for one in found]
+    assert stretches == [(["1", "2"], 4, True), ([], 0, True), (["5"], 2, True), ([], 0, False)]

@@ -18,16 +18,20 @@ _LF, _CR, _QUOTE = 10, 13, 34
 
 
 @dataclass(frozen=True)
-class CleanBlock:
-    """Whole records from the start of a block: how many bytes and lines they took."""
+class Stretch:
+    """Records one after the other, and the bytes and lines they took. `is_broken_next`: a broken one follows."""
 
     rows: pa.Table
     size: int
     lines: int
+    is_broken_next: bool = False
 
 
-def parse_clean_block(block: bytes, names: Sequence[str], delimiter: str, *, is_last: bool) -> CleanBlock | None:
-    """None where the block is not clean, or no record ends in it. It begins where a record does."""
+def parse_block(block: bytes, names: Sequence[str], delimiter: str, *, is_last: bool) -> list[Stretch] | None:
+    """Stretches of clean records from the start of a block, which is where a record begins, and single broken lines.
+
+    None where no record ends in the block, or more is wrong with it than the width of some lines.
+    """
     data = np.frombuffer(block, np.uint8)
     line_ends = np.flatnonzero(data == _LF)
     quotes = np.flatnonzero(data == _QUOTE)
@@ -38,17 +42,75 @@ def parse_clean_block(block: bytes, names: Sequence[str], delimiter: str, *, is_
     if b"\r" in block and not _are_returns_paired(data[:size]):
         return None
     rows = _parse(memoryview(block)[:size], names, delimiter, has_quotes=bool(len(quotes)))
+    if rows is not None:
+        lines = int(np.searchsorted(line_ends, size)) + (block[size - 1] != _LF)
+        return [Stretch(rows, size, lines)]
+    return _parse_around(_Records(block[:size], data[:size], line_ends, quotes, ord(delimiter)), names, delimiter)
+
+
+class _Records:
+    """Where the records of a well-quoted block begin and end, and which of them have another width."""
+
+    def __init__(
+        self,
+        block: bytes,
+        data: NDArray[np.uint8],
+        line_ends: NDArray[np.intp],
+        quotes: NDArray[np.intp],
+        delimiter: int,
+    ) -> None:
+        self.block = block
+        self.has_quotes = bool(len(quotes))
+        self._line_ends = line_ends[: np.searchsorted(line_ends, len(block))]
+        ends = _outside(self._line_ends, quotes) + 1
+        self.ends = ends if len(ends) and ends[-1] == len(block) else np.append(ends, len(block))
+        self.starts = np.concatenate(([0], self.ends[:-1]))
+        delimiters = _outside(np.flatnonzero(data == delimiter), quotes)
+        self.delimiters = np.searchsorted(delimiters, self.ends) - np.searchsorted(delimiters, self.starts)
+        self.is_blank = (data[self.starts] == _LF) | (
+            (self.ends - self.starts == 2) & (data[self.starts] == _CR) & (data[self.ends - 1] == _LF)
+        )
+
+    def lines_between(self, start: int, end: int) -> int:
+        """Lines of the bytes from `start` to `end`, both at the border of a record."""
+        whole = int(np.searchsorted(self._line_ends, end) - np.searchsorted(self._line_ends, start))
+        return whole + (end > start and self.block[end - 1] != _LF)
+
+
+def _parse_around(records: _Records, names: Sequence[str], delimiter: str) -> list[Stretch] | None:
+    """The block without the lines of another width, which the other reader is to judge one by one."""
+    broken = np.flatnonzero((records.delimiters != len(names) - 1) & ~records.is_blank)
+    starts, ends = records.starts[broken].tolist(), records.ends[broken].tolist()
+    is_single = all(records.lines_between(start, end) == 1 for start, end in zip(starts, ends, strict=True))
+    if not starts or len(starts) > len(records.ends) / 2 or not is_single:
+        return None
+    borders = list(zip([0, *ends], [*starts, len(records.block)], strict=True))
+    left = b"".join(records.block[start:end] for start, end in borders)
+    rows = _parse(memoryview(left), names, delimiter, has_quotes=records.has_quotes)
     if rows is None:
         return None
-    lines = int(np.searchsorted(line_ends, size))
-    return CleanBlock(rows, size, lines + (block[size - 1] != _LF))
+    is_row = ~records.is_blank
+    is_row[broken] = False
+    counted = np.concatenate(([0], np.cumsum(is_row)))
+    stretches = []
+    for number, (start, end) in enumerate(borders):
+        first, last = (int(counted[np.searchsorted(records.ends, place, "right")]) for place in (start, end))
+        is_broken_next = number < len(starts)
+        lines = records.lines_between(start, end)
+        stretches.append(Stretch(rows.slice(first, last - first), end - start, lines, is_broken_next))
+    return stretches
+
+
+def _outside(positions: NDArray[np.intp], quotes: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Those that are in no quotes."""
+    return positions if not len(quotes) else positions[np.searchsorted(quotes, positions) % 2 == 0]
 
 
 def _record_end(block: bytes, line_ends: NDArray[np.intp], quotes: NDArray[np.intp], *, is_last: bool) -> int:
     """Behind the last line end that is in no quotes."""
     if is_last:
         return len(block)
-    outside = line_ends if not len(quotes) else line_ends[np.searchsorted(quotes, line_ends) % 2 == 0]
+    outside = _outside(line_ends, quotes)
     return int(outside[-1]) + 1 if len(outside) else 0
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from services.ingest.adapters.files.batching import BatchBuilder, narrow
 from services.ingest.adapters.files.columns import take_columns
-from services.ingest.adapters.files.csv_blocks import parse_clean_block
+from services.ingest.adapters.files.csv_blocks import parse_block
 from services.ingest.adapters.files.data_files import DataFile
 from services.ingest.adapters.files.text_streams import TextStream, open_text
 from services.ingest.adapters.files.unpacking import Unpacker, unreadable
@@ -79,10 +79,13 @@ def _read_pieces(
         block, is_last = buffer.look_ahead(size or _SMALL_BLOCK_BYTES)
         if not block:
             return
-        clean = parse_clean_block(block, names, delimiter, is_last=is_last) if size else None
-        if clean is not None:
-            buffer.skip(clean.size, clean.lines)
-            yield clean.rows
+        stretches = parse_block(block, names, delimiter, is_last=is_last) if size else None
+        if stretches is not None:
+            for one in stretches:
+                buffer.skip(one.size, one.lines)
+                yield one.rows
+                if one.is_broken_next and (record := splitter.next_record()) is not None:
+                    yield record
             size = min(size * 4, block_bytes)
         elif size > _SMALL_BLOCK_BYTES:
             size = _SMALL_BLOCK_BYTES
