@@ -11,10 +11,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from services.ingest.adapters.files import workbooks
+from services.ingest.domain.mapping import SourceMapping
 from services.ingest.settings import IngestSettings
 from shared.errors import InvalidRequest, TerminalError
+from tests.conftest import REPOSITORY
 from tests.ingest.folder_reading import FolderReading, ReadFolder, read_folder
 from tests.ingest.workbooks import Date, write_workbook
 
@@ -305,3 +308,10 @@ def test_no_file_that_the_mapping_takes(read: ReadFolder, files_root: Path) -> N
     (files_root / "export.zip").write_bytes(zipped(**{"people.csv": "ID\n1\n"}))
     with pytest.raises(InvalidRequest, match=r"companies, companies_\* as .csv"):
         read()
+
+
+def test_the_mapping_of_the_docs_is_one() -> None:
+    page = (REPOSITORY / "docs" / "files-source.md").read_text(encoding="utf-8")
+    mapping = SourceMapping.model_validate(yaml.safe_load(page.split("```yaml")[1].split("```")[0]))
+    table = mapping.tables["hubspot_deals"]
+    assert (table.encoding, table.delimiter, table.comma_columns()) == ("windows-1252", ";", {"Amount"})
