@@ -48,6 +48,8 @@ class BulkJobs:
     org: Org
     polls: int = 2
     page_rows: int = 1_000_000
+    repeats_header: bool = True
+    """Each page of results begins with the header, or the first alone."""
     fails_with: str = ""
     """What every job fails with from now on."""
     jobs: dict[str, BulkJob] = field(default_factory=dict)
@@ -80,7 +82,8 @@ class BulkJobs:
         page = job.rows[begin:end]
         text = io.StringIO()
         writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
-        writer.writerow(job.header)
+        if not begin or self.repeats_header:
+            writer.writerow(job.header)
         writer.writerows(page)
         following = base64.b64encode(str(end).encode()).decode() if end < len(job.rows) else "null"
         return text.getvalue(), len(page), following
@@ -104,4 +107,12 @@ def _to_cell(value: Any, type: str) -> str:
         return str(value).lower()
     if type == "datetime":
         return str(value).replace("+0000", "Z")
-    return str(float(value)) if type in ("currency", "double", "percent") else str(value)
+    return _to_java(float(value)) if type in ("currency", "double", "percent") else str(value)
+
+
+def _to_java(number: float) -> str:
+    """Java's Double.toString: an exponent from ten millions on."""
+    if abs(number) < 1e7:
+        return str(number)
+    mantissa, _, exponent = f"{number:.15e}".partition("e")
+    return f"{float(mantissa)}E{int(exponent)}"

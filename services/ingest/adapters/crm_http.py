@@ -220,7 +220,8 @@ class _Refused(Exception):
 
     @property
     def is_passing(self) -> bool:
-        return (self.status in _PASSING or self.status >= 500) and not self.complaint.is_quota
+        is_passing = self.status in _PASSING or self.status >= 500 or self.complaint.is_crowded
+        return is_passing and not self.complaint.is_quota
 
 
 def _their_now(response: httpx.Response) -> datetime:

@@ -24,7 +24,12 @@ class Complaint:
     @property
     def is_quota(self) -> bool:
         """A quota of the day: waiting for seconds doesn't help."""
-        return not _QUOTA_CODES.isdisjoint(self.codes)
+        return not _QUOTA_CODES.isdisjoint(self.codes) and not self.is_crowded
+
+    @property
+    def is_crowded(self) -> bool:
+        """Too many calls at once, which passes: Salesforce tells it by the code of the day's quota, with status 403."""
+        return self.message.startswith("ConcurrentRequests")
 
 
 def read_complaint(body: Any) -> Complaint:

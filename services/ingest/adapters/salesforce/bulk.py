@@ -21,6 +21,7 @@ _PATH: Final = "/jobs/query"
 _RUNNING: Final = frozenset({"UploadComplete", "InProgress"})
 _LAST: Final = ("", "null")  # the locator after the last page; the guide has both
 _PAGE_TRIES: Final = 4
+_LEAST_ROWS: Final = 10_000  # each page is an API request
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class BulkJobs:
     def pages(
         self, job_id: str, description: Description, fields: Sequence[str], locator: str | None, rows: int
     ) -> Iterator[BulkPage]:
-        """From the locator on, at most so many rows a page; `fields` are those that the job was made for.
+        """From the locator on, about so many rows a page; `fields` are those that the job was made for.
 
         Raises:
             JobLost: the results are gone.
@@ -109,7 +110,7 @@ class BulkJobs:
             raise
 
     def _page(self, job_id: str, types: dict[str, str], locator: str | None, rows: int) -> BulkPage:
-        params = {"maxRecords": rows} | ({"locator": locator} if locator else {})
+        params = {"maxRecords": max(rows, _LEAST_ROWS)} | ({"locator": locator} if locator else {})
         failure = ""
         for attempt in range(_PAGE_TRIES):
             self._run.pause(0 if attempt == 0 else self._pace.first_seconds)

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 import jwt
 
+from services.ingest.adapters.crm_http import Patience
 from services.ingest.domain.crm_answers import read_date
 from services.ingest.domain.sources import SyncRun
 from services.ingest.settings import IngestSettings
@@ -64,9 +65,10 @@ _MENDS: Final[tuple[tuple[str, str, str], ...]] = (
 class SalesforceLogin:
     """Gives access tokens. They end when Salesforce likes (Session Settings), so a 401 asks for a new one."""
 
-    def __init__(self, settings: IngestSettings, run: SyncRun) -> None:
+    def __init__(self, settings: IngestSettings, run: SyncRun, patience: Patience) -> None:
         self._settings = settings
         self._run = run
+        self._patience = patience
         self._url = str(settings.salesforce_login_url).rstrip("/")
         self._fresh: dict[str, str] | None = None
 
@@ -90,7 +92,7 @@ class SalesforceLogin:
     def _ask(self) -> dict[str, Any]:
         failure = ""
         for attempt in range(_TRIES):
-            self._run.pause(0 if attempt == 0 else 0.5 * 2**attempt)
+            self._run.pause(0 if attempt == 0 else self._patience.first_pause * 2**attempt)
             try:
                 response = httpx.post(self._url + _PATH, data=self._form(), timeout=_TIMEOUT)
             except httpx.TransportError as error:

@@ -78,9 +78,9 @@ def check_salesforce(options: SalesforceOptions, settings: IngestSettings) -> No
         settings.require("salesforce", "salesforce_username")
     elif settings.salesforce_client_secret is None:
         raise InvalidRequest(
-            "Source 'salesforce' needs GTM_SALESFORCE_PRIVATE_KEY_FILE and GTM_SALESFORCE_USERNAME (JWT bearer login), or "
-            "GTM_SALESFORCE_CLIENT_SECRET (client credentials), in the environment or .env of the ingest service and its "
-            "worker (see .env.example); then restart both.",
+            "Source 'salesforce' needs GTM_SALESFORCE_PRIVATE_KEY_FILE and GTM_SALESFORCE_USERNAME (JWT bearer login), "
+            "or GTM_SALESFORCE_CLIENT_SECRET (client credentials), in the environment or .env of the ingest service "
+            "and its worker (see .env.example); then restart both.",
             code="source-not-configured",
             title="The source is not configured",
             settings=["GTM_SALESFORCE_PRIVATE_KEY_FILE", "GTM_SALESFORCE_CLIENT_SECRET"],
@@ -125,7 +125,7 @@ class SalesforceSource:
 
     def _open_api(self) -> SalesforceApi:
         settings = self._settings
-        login = SalesforceLogin(settings, self._run)
+        login = SalesforceLogin(settings, self._run, PATIENCE)
         quota = QuotaGuard(settings.salesforce_quota_percent_total, settings.salesforce_quota_percent_per_run)
         redis_url = queue_settings().redis_url.get_secret_value()
         return SalesforceApi(

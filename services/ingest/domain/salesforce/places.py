@@ -36,7 +36,7 @@ class Place:
     read_whole_until: str | None = None
     """`until` of the last whole reading that ended."""
     deleted_until: str | None = None
-    """The delete log was read up to here."""
+    """What was deleted is known up to here; None where only a whole reading can tell."""
 
     @classmethod
     def from_json(cls, cursor: Mapping[str, Any]) -> Self:
@@ -61,15 +61,18 @@ class Place:
         return Window(self.since, self.until, self.after)
 
 
-def begin_whole(now: datetime, description: Description, job_id: str, last: Place | None) -> Place:
-    """A reading of everything. Its scan finds what was deleted, should it be read to its end by this job."""
+def begin_whole(
+    now: datetime, description: Description, job_id: str, *, read_whole_until: str | None, deleted_until: str | None
+) -> Place:
+    """A reading of everything. Its scan finds what was deleted, if one job reads it to its end; if not, what was known
+    of deletions before is all that is known."""
     return Place(
         "rows",
         to_stamp(now),
         fields=in_order(description.types),
         scan_of=job_id,
-        read_whole_until=last.read_whole_until if last else None,
-        deleted_until=last.deleted_until if last else to_stamp(now),
+        read_whole_until=read_whole_until,
+        deleted_until=deleted_until,
     )
 
 
@@ -90,7 +93,9 @@ def why_whole(last: Place | None, description: Description, now: datetime, whole
     """Why the changes alone won't do; None where they will."""
     if last is None:
         return "it was never read"
-    if last.deleted_until is None or to_moment(last.deleted_until) < now - timedelta(days=_LOG_DAYS):
+    if last.deleted_until is None:
+        return "what was deleted of it is not known, since its last whole reading was broken off"
+    if to_moment(last.deleted_until) < now - timedelta(days=_LOG_DAYS):
         return f"the last sync is over {_LOG_DAYS} days ago, and Salesforce forgets what was deleted"
     added = sorted(set(description.types) - set(last.fields))
     if added:
