@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from shared.http.access import require_caller
 from shared.operations.database import OperationsDatabase
-from shared.operations.models import Job
+from shared.operations.models import ChangedRecord, Job, WebhookEvent
 from shared.settings import QueueSettings
 
 router = APIRouter(tags=["health"])
@@ -64,7 +64,7 @@ def connect_redis(settings: QueueSettings) -> redis.Redis:
 
 
 def install_metrics(app: FastAPI, database: OperationsDatabase) -> None:
-    """HTTP metrics, and `gtm_jobs` by kind and state."""
+    """HTTP metrics; jobs by kind and state, events from which nothing followed, changed records that wait."""
     registry = CollectorRegistry()
     registry.register(_JobsCollector(database))
     Instrumentator(registry=registry).instrument(app).expose(
@@ -83,11 +83,29 @@ class _JobsCollector(Collector):
                 sa.select(Job.kind, Job.state, sa.func.count()).group_by(Job.kind, Job.state)
             ):
                 gauge.add_metric([kind, state], count)
-        yield gauge
+            ignored = GaugeMetricFamily(
+                "gtm_webhook_events_ignored", "Signed events from which nothing followed", labels=["reason"]
+            )
+            for reason, count in session.execute(_IGNORED):
+                ignored.add_metric([reason], count)
+            waiting = GaugeMetricFamily(
+                "gtm_changed_records", "Records named by change events and not read since", labels=["source"]
+            )
+            for source, count in session.execute(_CHANGED):
+                waiting.add_metric([source], count)
+        yield from (gauge, ignored, waiting)
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         """Empty, so that registering does not query."""
         return []
+
+
+_IGNORED = (
+    sa.select(WebhookEvent.ignored_for, sa.func.count())
+    .where(WebhookEvent.ignored_for.is_not(None))
+    .group_by(WebhookEvent.ignored_for)
+)
+_CHANGED = sa.select(ChangedRecord.source, sa.func.count()).group_by(ChangedRecord.source)
 
 
 def _check_database(database: OperationsDatabase) -> Check:

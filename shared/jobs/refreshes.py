@@ -1,4 +1,4 @@
-"""Change events of a CRM: the records that they name, and the pipeline that reads those again (docs/adr/0010).
+"""Change events of a CRM: the records that they name, and the pipeline that reads those again (docs/adr/0011).
 
 A record's row is there from the event until a sync has landed the record. At most one pipeline waits and one runs per
 source: `shared/jobs/transitions.py` counts the requests that came while one runs.

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.house import House
+from tests.fakes.hubspot import FakeHubSpot
 from tests.fakes.ollama import FakeOllama, good
 
 MODEL = {"smollm2:135m": "digest-one"}
@@ -19,11 +20,19 @@ def fake_ollama() -> Iterator[FakeOllama]:
 
 
 @pytest.fixture(scope="session")
+def hubspot() -> Iterator[FakeHubSpot]:
+    """A HubSpot account for the whole house."""
+    with FakeHubSpot() as fake:
+        yield fake
+
+
+@pytest.fixture(scope="session")
 def running_house(
-    tmp_path_factory: pytest.TempPathFactory, redis_binary: str, fake_ollama: FakeOllama
+    tmp_path_factory: pytest.TempPathFactory, redis_binary: str, fake_ollama: FakeOllama, hubspot: FakeHubSpot
 ) -> Iterator[House]:
     """See House."""
     env = {"GTM_WEBHOOK_SECRET": WEBHOOK_SECRET, "GTM_LEASE_SECONDS": "10", "GTM_HEARTBEAT_SECONDS": "2"}
+    env |= {"GTM_HUBSPOT_TOKEN": hubspot.token, "GTM_HUBSPOT_URL": hubspot.url, "GTM_REFRESH_DELAY_SECONDS": "2"}
     running = House(tmp_path_factory.mktemp("house"), redis_binary, fake_ollama.url, env)
     yield running
     running.close()
