@@ -1,6 +1,7 @@
 """Files that landed before are not read again, and nothing is different for it."""
 
 import random
+import shutil
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -78,6 +79,18 @@ def test_known_files_are_skipped_and_counted(sync: Sync, query: Query, sources_d
     assert counts.items() <= full["tables"]["hubspot_companies"].items() and not full["notes"]
     loads = "select load_id, seen, rejected, is_complete from raw.loads where source_table = 'hubspot_companies'"
     assert query(f"{loads} order by load_id") == [(f"job-{n}", 3, 1, True) for n in (1, 2, 3)]
+
+
+def test_another_warehouse_gets_all_files(
+    sync: Sync, query: Query, sources_dir: Path, files_root: Path, empty_core: Path, tmp_path: Path
+) -> None:
+    """The memory is the operations database's: it must not make a warehouse that is new, or restored, stay empty."""
+    (files_root / "companies.csv").write_text("ID,Name\n1,a\n")
+    options = {"mapping": "test", "path": str(files_root)}
+    assert sync("files", options, job_id="job-1", sources_dir=sources_dir)["inserted"] == 1
+    shutil.copy(empty_core, next((tmp_path / "var").rglob("core.duckdb")))
+    assert sync("files", options, job_id="job-2", sources_dir=sources_dir)["inserted"] == 1
+    assert query("select id from raw.hubspot_companies") == [("1",)]
 
 
 def test_nothing_is_remembered_that_did_not_land(sync: Sync, query: Query, sources_dir: Path, files_root: Path) -> None:

@@ -211,7 +211,7 @@ def test_rows_quoted_as_a_whole(read: ReadFolder, files_root: Path) -> None:
     (files_root / "companies.csv").write_text('"ID,Name"\n"1,""Müller, K"""\n2,plain\n"3,c"\n', encoding="utf-8")
     result = read()
     assert result.columns("id", "name") == [("1", "Müller, K"), ("2", "plain"), ("3", "c")]
-    note = "companies.csv: 2 rows stood in one pair of quotes each, first in line 2; taken apart."
+    note = "companies.csv: rows that stood in one pair of quotes each, taken apart: 2, first in line 2."
     assert (result.rejects, result.notes) == ([], [note])
 
 

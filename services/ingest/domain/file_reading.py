@@ -34,6 +34,6 @@ class FileReading:
             yield f"{self.file}: took {pairs}."
         if self.repaired:
             yield (
-                f"{self.file}: {self.repaired} rows stood in one pair of quotes each, first in line "
-                f"{self.first_repaired_line}; taken apart."
+                f"{self.file}: rows that stood in one pair of quotes each, taken apart: {self.repaired}, first in line "
+                f"{self.first_repaired_line}."
             )
