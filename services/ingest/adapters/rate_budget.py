@@ -33,6 +33,7 @@ if until_moment > tonumber(redis.call('get', KEYS[1]) or 0) then
 end
 """
 _MICROSECONDS: Final = 1_000_000
+_MARGIN: Final = 0.01  # a call that is late on its way would else meet those of the next window
 _PATIENCE_SECONDS: Final = 30.0
 _RETRY_SECONDS: Final = 0.5
 
@@ -48,7 +49,7 @@ class RateBudget:
         self._client = client
         self._keys = [f"gtm:rate:{name}", f"gtm:rate:{name}:hold"]
         self._limit = limit
-        self._window = int(window_seconds * _MICROSECONDS)
+        self._window = int(window_seconds * (1 + _MARGIN) * _MICROSECONDS)
         self._promise = client.register_script(_PROMISE)
         self._hold = client.register_script(_HOLD)
 
