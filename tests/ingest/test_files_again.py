@@ -11,6 +11,7 @@ import pytest
 
 from services.ingest.domain import loaded_files
 from services.ingest.settings import IngestSettings
+from shared.errors import TerminalError
 from tests.ingest.conftest import Query, Sync
 from tests.ingest.folder_reading import FolderReading, ReadFolder, read_folder
 
@@ -195,3 +196,16 @@ def test_columns_of_all_files_are_the_tables_fields(read: ReadFolder, files_root
     assert first.fields == [dict.fromkeys(("ID", "Name", "x", "y"))]
     (files_root / "companies_3.csv").write_text("ID,Name,z\n3,c,\n")
     assert read(first).fields == [dict.fromkeys(("ID", "Name", "x", "y", "z"))]
+
+
+def test_a_new_column_meets_the_policy(sync: Sync, query: Query, sources_dir: Path, files_root: Path) -> None:
+    options = {"mapping": "test", "path": str(files_root)}
+    (files_root / "companies.csv").write_text("ID,Name\n1,a\n")
+    sync("files", options, sources_dir=sources_dir)
+    (files_root / "companies.csv").write_text("ID,Name,vat\n1,a,\n2,b,DE1\n")
+    frozen = {"on_schema_change": "freeze"}
+    with pytest.raises(TerminalError, match="vat of hubspot_companies added"):
+        sync("files", options, job_id="job-2", request=frozen, sources_dir=sources_dir)
+    assert query("select count(*) from raw.hubspot_companies") == [(1,)]
+    held = {"on_schema_change": "quarantine"}
+    assert sync("files", options, job_id="job-3", request=held, sources_dir=sources_dir)["rejected"] == 1

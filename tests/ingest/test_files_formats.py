@@ -135,6 +135,15 @@ def test_encrypted_member(read: ReadFolder, files_root: Path) -> None:
         read()
 
 
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_members_of_one_name(read: ReadFolder, files_root: Path) -> None:
+    with zipfile.ZipFile(files_root / "export.zip", "w") as archive:
+        archive.writestr("companies.csv", "ID,Name\n1,a\n")
+        archive.writestr("companies.csv", "ID,Name\n2,b\n")
+    with pytest.raises(TerminalError, match="export.zip!companies.csv can't be read: .* several members of this name"):
+        read()
+
+
 TEXT = "ID,Name\n1,Müller €\n2,Ça\n"
 
 

@@ -1,6 +1,7 @@
 """What a folder holds as files that can be read: plain, packed by gzip, and the members of zip archives."""
 
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -77,9 +78,12 @@ def _expand(path: Path) -> Iterator[DataFile]:
     if len(members) > _MOST_MEMBERS:
         yield DataFile(path, why_not=f"it has {len(members)} members, more than {_MOST_MEMBERS}")
         return
+    times = Counter(info.filename for info in members)
     for info in sorted(members, key=lambda info: info.filename):
-        is_encrypted = info.flag_bits & _ENCRYPTED
-        yield DataFile(path, info.filename, "it is encrypted; pack it without a password" if is_encrypted else None)
+        why_not = "the archive has several members of this name" if times[info.filename] > 1 else None
+        if info.flag_bits & _ENCRYPTED:
+            why_not = "it is encrypted; pack it without a password"
+        yield DataFile(path, info.filename, why_not)
 
 
 def _is_clutter(name: str) -> bool:
