@@ -63,6 +63,7 @@ class Job(_Answer):
     error: Problem | None = None
     request: dict[str, Any] | None = None
     attempts: int = 0
+    subject: str | None = None
     parent_id: str | None = None
     children: list["Job"] | None = None
     created_at: datetime | None = None
@@ -73,6 +74,15 @@ class Job(_Answer):
     def parts(self) -> list["Job"]:
         """The jobs that do the work: a pipeline's children, else the job itself."""
         return self.children or [self]
+
+    @property
+    def about(self) -> str | None:
+        """What a job that events have asked for is about."""
+        if self.subject is None or self.kind != "pipeline":
+            return self.subject
+        counts = (self.request or {}).get("records") or {}
+        numbers = ", ".join(f"{count:,} {name}" for name, count in counts.items() if isinstance(count, int))
+        return f"changed records of {self.subject}{f': {numbers}' if numbers else ''}"
 
     @property
     def is_finished(self) -> bool:

@@ -67,6 +67,8 @@ def render_job_line(output: Output, job: Job, indent: str = "") -> None:
     """Kind, state, and how long or how far."""
     tail = duration(job.seconds) if job.is_finished else progress_text(job)
     output.say(f"{indent}{job.kind:<9}{job.state.value:<10}{tail}".rstrip(), "bold")
+    if job.about:
+        output.say(f"{indent}  for {plain(job.about)}")
 
 
 def render_jobs(output: Output, jobs: Sequence[Job], *, more: bool) -> None:
@@ -83,7 +85,7 @@ def render_jobs(output: Output, jobs: Sequence[Job], *, more: bool) -> None:
     if narrow:
         table.padding = (0, 1, 0, 0)
     for job in jobs:
-        progress = progress_text(job)
+        progress = "; ".join(filter(None, (plain(job.about or ""), progress_text(job))))
         beneath = textwrap.wrap(progress, width) if narrow else []
         row = ["\n".join([plain(job.id), *beneath]), job.kind, job.state.value, *([] if narrow else [progress])]
         table.add_row(*map(Text, (*row, moment(job.created_at), duration(job.seconds))))

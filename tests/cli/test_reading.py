@@ -252,3 +252,23 @@ def test_failures_show_rows_and_how_to_see_more(gtm: Gtm) -> None:
     assert gtm("failures", "build-1", "warns_about_age", "--json").json()["items"][0]["age_hours"] == 80
     gone = gtm("failures", "build-1", "another")
     assert (gone.exit_code, "build-9 has run another again" in gone.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("columns", ["80", "140"])
+def test_a_pipeline_for_changed_records_says_so(
+    gtm: Gtm, behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    gtm("build", "--no-watch")
+    job = behaviour.jobs.pop("build-1")
+    job["id"] = "0195e7a2-4c1f-7c3e-9b1a-0123456789ab"  # as long as real ones: what is beneath has its width
+    behaviour.jobs[job["id"]] = job
+    job |= {"kind": "pipeline", "state": "running", "subject": "hubspot", "request": {"records": {"companies": 1200}}}
+    monkeypatch.setenv("COLUMNS", columns)
+    about = "changed records of hubspot: 1,200"  # companies
+
+    for arguments in (["jobs"], ["status"]):
+        assert about in " ".join(gtm(*arguments).stdout.split()), arguments
+    job["state"] = "succeeded"
+    assert about in " ".join(gtm("jobs", job["id"]).stdout.split())
+    job["subject"] = None
+    assert about not in gtm("jobs").stdout

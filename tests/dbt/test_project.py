@@ -32,6 +32,9 @@ PERSONAL = re.compile(
 )
 NOT_PERSONAL = re.compile(r"^email_(campaign_id|event_id|domain)$|^(is|has)_")
 
+# What transform itself writes into `analytics` (services/transform/adapters/load_changes.py).
+WRITTEN_BESIDE_DBT = {"load_accounts"}
+
 # Cleaned and checked like the others, and read by no model. What a seller does (a call, a mail, a meeting) follows from
 # what brought the lead, and comes last before nearly every close: as touches they would take the attribution from it.
 UNREAD = {"stg_salesforce__tasks", "stg_salesforce__events"}
@@ -151,7 +154,7 @@ def test_what_services_read_is_in_an_exposure(project: Project) -> None:
         for path in (REPOSITORY / folder).rglob("*.py"):
             named |= set(re.findall(r"\b(?:from|join) analytics\.([a-z_]+)", path.read_text()))
     assert {"dim_accounts", "fct_account_score_factors", "quarantine_rows"} <= named
-    assert named <= exposed
+    assert named - WRITTEN_BESIDE_DBT <= exposed
     assert [e["name"] for e in project.exposures.values() if not e["owner"].get("name")] == []
 
 
