@@ -37,8 +37,8 @@ def test_changes_deletions_and_merges(pull: SalesforceSync, org: Org, warehouse:
     result = pull("Account", "Contact")
     check_truth(warehouse, org, "Account", "Contact")
     assert result["changed"] == 5
-    rows = dict(query("select id, master_record_id from raw.salesforce_accounts where is_deleted"))
-    assert rows == {second: first, third: None, fourth: None}
+    gone = query("select id, master_record_id from raw.salesforce_accounts where is_deleted")
+    assert dict((row[0], row[1]) for row in gone) == {second: first, third: None, fourth: None}
     assert query(f"select account_id from raw.salesforce_contacts where id = '{contact}'") == [(first,)]
     org.tick(_HOUR)
     org.undelete("Account", third)
