@@ -69,6 +69,7 @@ def _loads(name: str, landed: Sequence[Mapping[str, Any]]) -> list[dict[str, Any
             "unchanged": 0,
             "duplicates": 0,
             "rejected": 0,
+            "deleted": 0,
             "loaded_at": loaded_at,
         }
         for (load_id, loaded_at), rows in batches.items()

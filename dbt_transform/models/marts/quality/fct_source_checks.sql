@@ -11,7 +11,7 @@ with ordered as (
         fct_loads.*,
         row_number() over (partition by source_table order by loaded_at desc, load_id desc) as loads_ago,
         row_number() over (
-            partition by source_table, rows_now >= {{ var("quarantine_min_rows", 20) }}
+            partition by source_table, live_rows_now >= {{ var("quarantine_min_rows", 20) }}
             order by loaded_at desc, load_id desc
         ) as loads_like_it_ago
     from {{ ref("fct_loads") }} as fct_loads
@@ -54,14 +54,14 @@ quarantine as (
         || ' GTM_QUARANTINE_WARN_SHARE (now {{ warn_share }}).'
             as message
     from loads
-    where rows_now >= {{ var("quarantine_min_rows", 20) }} and loads_like_it_ago = 1
+    where live_rows_now >= {{ var("quarantine_min_rows", 20) }} and loads_like_it_ago = 1
 ),
 
 complete as (
     select
         loads.*,
-        {#- A row that can't be split into columns is no row of the table. -#}
-        seen - rejected as read_rows,
+        {#- A row that can't be split into columns is no row of the table, and a second version of a record no other one. -#}
+        seen - rejected - duplicates as read_rows,
         max(baseline) over (partition by source_table) as newest_baseline,
         row_number() over (partition by source_table order by loaded_at desc, load_id desc) as complete_loads_ago
     from loads
@@ -112,6 +112,8 @@ newest_by_source as (
         source,
         max(loaded_at) as loaded_at
     from loads
+    -- Change events bring single records: that they come says nothing of the rest.
+    where mode is distinct from 'records'
     group by source
 ),
 

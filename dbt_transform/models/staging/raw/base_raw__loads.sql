@@ -14,6 +14,7 @@ select
     unchanged,
     duplicates,
     rejected,
+    deleted,
     loaded_at,
     {{ audit_columns() }}
 from {{ source("raw", "loads") }}
