@@ -20,7 +20,7 @@ def refusal(settings: IngestSettings, source: str, **options: Any) -> InvalidReq
 def test_unknown_source_lists_the_known_ones(settings: IngestSettings) -> None:
     error = refusal(settings, "hubspotty")
     assert error.code == "unknown-source"
-    assert "'hubspotty'" in error.detail and "files, mock" in error.detail
+    assert "'hubspotty'" in error.detail and "files, hubspot, mock, salesforce" in error.detail
 
 
 def test_unknown_option_names_it_and_the_options(settings: IngestSettings) -> None:
