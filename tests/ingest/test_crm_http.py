@@ -245,17 +245,15 @@ def test_a_stopped_sync_makes_no_further_call(crm: ToyCrm) -> None:
 
 
 def test_a_download_is_whole_or_begun_anew(crm: ToyCrm, caller: Caller) -> None:
-    csv = b"Id,Name\n" + b"1,x\n" * 50_000
-    crm.faults.extend(
-        [
-            Reply(200, csv, cut_at=70_000),
-            Reply(503),
-            Reply(200, csv, {"Sforce-Locator": "next", "Content-Type": "text/csv"}),
-        ]
-    )
-    file = io.BytesIO(b"left from before")
+    csv = b"Id,Name\n" + b"1,x\n" * 700_000
+    whole = Reply(200, csv, {"Sforce-Locator": "next", "Content-Type": "text/csv"})
+    crm.faults.extend([Reply(200, csv, cut_at=2_500_000), Reply(503), whole])
+    file = io.BytesIO()
     headers = caller.client.download("/results", file, accept="text/csv", budget="all")
     assert file.read() == csv and headers["sforce-locator"] == "next"
+    crm.faults.append(Reply(200, b"Id\n"))
+    caller.client.download("/results", file, accept="text/csv", budget="all")
+    assert file.getvalue() == b"Id\n", "nothing is left of what the file held"
     crm.faults.append(to_json({"message": "gone"}, 404))
     with pytest.raises(TerminalError, match="gone"):
         caller.client.download("/results", file, accept="text/csv", budget="all")
