@@ -42,6 +42,8 @@ class FakeCrm:
     serve: Callable[..., None]
     to_env: Callable[[str, tuple[int, float]], dict[str, str]]
     """The ingest worker's settings for the fake at this address with this budget."""
+    small: dict[str, Any]
+    """Options of a sync that reads next to nothing."""
     count_sql: str
     """Rows and distinct keys of all records, as RAW holds them: `select <rows>, <keys>`."""
 

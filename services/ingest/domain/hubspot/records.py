@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from services.ingest.domain.hubspot.objects import HISTORY_TABLE, PROPERTIES_TABLE, CrmObject, Link
-from services.ingest.domain.hubspot.rows import to_extra, to_rows, to_text
+from services.ingest.domain.hubspot.rows import to_columns, to_extra, to_rows, to_text
 from services.ingest.domain.sources import Reject, Replacement, SourceBatch
 
 Record: TypeAlias = Mapping[str, Any]
@@ -38,17 +38,23 @@ def to_record_batch(
     """The object's own rows. What is no record with an id and properties becomes a reject."""
     good = [record for record in records if is_record(record)]
     rejects = tuple(_reject(crm_object.name, record) for record in records if not is_record(record))
-    columns = crm_object.columns
-    mapped = {name for names in columns.values() for name in names}
-    rows, stamps, extras = [], [], []
-    for record in good:
-        properties = record["properties"]
-        row = {column: _first(properties, names) for column, names in columns.items()}
-        rows.append({**row, "id": str(record["id"])})
-        stamps.append(to_text(properties.get(crm_object.modified)) or to_text(record.get("updatedAt")))
-        unmapped = {name: value for name, value in properties.items() if name not in mapped}
-        extras.append(to_extra({**unmapped, **({"archived_at": record.get("archivedAt")} if is_deleted else {})}))
-    table = to_rows(crm_object.table, rows, key=["id"], updated_at=stamps, extra=extras, is_deleted=is_deleted)
+    values = [record["properties"] for record in good]
+    sources = crm_object.columns
+    mapped = {names[0] for names in sources.values()}  # what the others say is kept beside
+    columns = {column: [_first(one, names) for one in values] for column, names in sources.items()}
+    own_time = [to_text(record.get("updatedAt")) for record in good]
+    stamps = [to_text(one.get(crm_object.modified)) or own for one, own in zip(values, own_time, strict=True)]
+    unmapped = [{name: value for name, value in one.items() if name not in mapped} for one in values]
+    if is_deleted:
+        unmapped = [{**one, "archived_at": r.get("archivedAt")} for one, r in zip(unmapped, good, strict=True)]
+    table = to_columns(
+        crm_object.table,
+        {**columns, "id": [str(record["id"]) for record in good]},
+        key=["id"],
+        updated_at=stamps,
+        extra=[to_extra(one) for one in unmapped],
+        is_deleted=is_deleted,
+    )
     return SourceBatch(crm_object.table, table, rejects, fields=fields, is_scan=is_scan)
 
 
@@ -140,7 +146,11 @@ def _property(record: Record, name: str) -> Any:
 
 
 def _first(properties: Mapping[str, Any], names: Iterable[str]) -> str | None:
-    return next((text for name in names if (text := to_text(properties.get(name))) is not None), None)
+    for name in names:
+        text = to_text(properties.get(name))
+        if text is not None:
+            return text
+    return None
 
 
 def is_record(record: Any) -> bool:

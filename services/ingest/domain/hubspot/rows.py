@@ -14,7 +14,7 @@ def to_text(value: Any) -> str | None:
     """A JSON value as RAW text: strings as they are, numbers and true as JSON writes them; empty text is NULL."""
     if value is None or value == "":
         return None
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return value if type(value) is str else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def to_extra(values: Mapping[str, Any]) -> str | None:
@@ -33,12 +33,27 @@ def to_rows(
     is_deleted: bool = False,
 ) -> pa.Table:
     """`rows` by RAW column, `key` the columns that name the record. Columns that a row lacks are null."""
-    columns = {name: pa.array([row.get(name) for row in rows], pa.string()) for name in source_columns(table)}
+    columns = {name: [row.get(name) for row in rows] for name in source_columns(table)}
+    return to_columns(table, columns, key=key, updated_at=updated_at, extra=extra, is_deleted=is_deleted)
+
+
+def to_columns(
+    table: str,
+    columns: Mapping[str, Sequence[str | None]],
+    *,
+    key: Iterable[str],
+    updated_at: Sequence[str | None] | None = None,
+    extra: Sequence[str | None] | None = None,
+    is_deleted: bool = False,
+) -> pa.Table:
+    """As `to_rows`, of values that are lists of one length by RAW column."""
+    arrays = {name: pa.array(values, pa.string()) for name, values in columns.items()}
+    keys = [arrays[name] for name in key]
     return build_batch(
         table,
-        columns,
-        key=[columns[name] for name in key],
+        arrays,
+        key=keys,
         updated_at=None if updated_at is None else pa.array(updated_at, pa.string()),
-        is_deleted=pa.array([is_deleted] * len(rows), pa.bool_()),
+        is_deleted=pa.array([is_deleted] * len(keys[0]), pa.bool_()),
         extra=None if extra is None else pa.array(extra, pa.string()),
     )
