@@ -105,6 +105,46 @@ def test_records_that_change_during_the_scan(
     check_truth(warehouse, org, "Account")
 
 
+@pytest.mark.parametrize("bulk_rows", [0, 1_000])
+def test_a_scan_makes_no_tombstone_of_what_moved_on(
+    pull: SalesforceSync, org: Org, salesforce: FakeSalesforce, warehouse: Warehouse, bulk_rows: int
+) -> None:
+    """The last record changes before its page, or its job, comes to it: it has left the window, and not the org."""
+    ids = _accounts(org, 9)
+    org.tick(_HOUR)
+    pull("Account")
+    salesforce.page_rows = 3
+
+    def work(call: Call) -> None:
+        if call.path.endswith("-3") or call.method == "POST":
+            org.tick()
+            org.update("Account", ids[8], Name="moved on")
+            salesforce.forget_cursors()
+
+    salesforce.on_request = work
+    pull("Account", request={"mode": "full"}, salesforce_bulk_rows=bulk_rows)
+    check_truth(warehouse, org, "Account")
+
+
+def test_a_changed_record_is_no_place_to_go_on_from(
+    pull: SalesforceSync, org: Org, salesforce: FakeSalesforce, warehouse: Warehouse
+) -> None:
+    """It comes in the middle with a stamp of today; then the locator is lost."""
+    ids = _accounts(org, 12)
+    org.tick(_HOUR)
+    salesforce.page_rows = 3
+
+    def work(call: Call) -> None:
+        if call.path.endswith("-3"):
+            org.update("Account", ids[4], Name="changed")
+        elif call.path.endswith("-6"):
+            salesforce.forget_cursors()
+
+    salesforce.on_request = work
+    assert pull("Account")["inserted"] == 12
+    check_truth(warehouse, org, "Account")
+
+
 def test_formula_fields_are_read_whole_now_and_then(pull: SalesforceSync, org: Org, query: Query) -> None:
     [id] = _accounts(org, 1)
     org.set_silently("Account", id, Score__c=1.0)

@@ -56,14 +56,14 @@ class OpenObject:
     def batches(
         self, columns: dict[str, pa.Array], rejects: tuple[Reject, ...] = (), *, is_scan: bool = False
     ) -> Iterator[SourceBatch]:
-        """At most `batch_rows` rows each."""
+        """At most `batch_rows` rows each; one without rows where there are none, so that RAW knows that it was read."""
         rows = len(columns["Id"])
         description = self.description.only(tuple(columns))
         for begin in range(0, rows, self.batch_rows):
             some = {field: column.slice(begin, self.batch_rows) for field, column in columns.items()}
             yield to_source_batch(self.sobject, description, some, rejects=rejects, is_scan=is_scan)
             rejects = ()
-        if rejects or (is_scan and not rows):
+        if rejects or not rows:
             yield to_source_batch(self.sobject, description, columns, rejects=rejects, is_scan=is_scan)
 
     def redescribe(self, error: TerminalError) -> None:
