@@ -21,7 +21,7 @@ from tests.cli.server import DBT_PROBLEM, RESULTS, Behaviour, Server
                     "accept_volume": False,
                     "on_schema_change": "evolve",
                 },
-                "build": {"select": None, "full_refresh": False, "retry_of": None},
+                "build": {"select": None, "full_refresh": False, "retry_of": None, "load_id": None},
                 "scoring": {"scope": "all", "limit": 20, "force": True, "dry_run": False},
             },
         ),
@@ -39,9 +39,13 @@ from tests.cli.server import DBT_PROBLEM, RESULTS, Behaviour, Server
         (
             ["build", "--select", "dim_accounts+", "--full-refresh"],
             "build",
-            {"select": "dim_accounts+", "full_refresh": True, "retry_of": None},
+            {"select": "dim_accounts+", "full_refresh": True, "retry_of": None, "load_id": None},
         ),
-        (["build", "--retry", "build-7"], "build", {"select": None, "full_refresh": False, "retry_of": "build-7"}),
+        (
+            ["build", "--retry", "build-7"],
+            "build",
+            {"select": None, "full_refresh": False, "retry_of": "build-7", "load_id": None},
+        ),
         (
             ["score", "--account", "hubspot:1", "--account", "hubspot:2", "--dry-run"],
             "scoring",
