@@ -55,6 +55,19 @@ def test_merge_makes_a_third_record_and_the_two_are_gone(
     ]
 
 
+def test_merged_records_are_gone_also_when_their_survivor_is(
+    hubspot: FakeHubSpot, sync_hubspot: SyncHubSpot, query: Query
+) -> None:
+    """Found by `make crm-truth`: the survivor was archived before any sync saw it alive."""
+    portal = hubspot.portal
+    ids = [portal.create("contacts", email=f"{name}@x.example").id for name in "ab"]
+    sync_hubspot(objects=["contacts"])
+    portal.now += 600_000
+    portal.archive("contacts", portal.merge("contacts", *ids).id)
+    sync_hubspot(objects=["contacts"])
+    assert {is_deleted for _, is_deleted in query(CONTACTS)} == {True}
+
+
 def test_record_that_left_without_a_word_is_found_by_a_full_sync(
     hubspot: FakeHubSpot, sync_hubspot: SyncHubSpot, query: Query
 ) -> None:

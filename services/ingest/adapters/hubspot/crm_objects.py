@@ -97,9 +97,13 @@ class ObjectReader:
             after, is_last = page.after, page.after is None
             records = page.results if fields.fits_query else self._read_whole(page.results, fields, archived=True)
             yield to_record_batch(self.crm_object, records, self.types, is_deleted=True)
-            ids = [str(one["id"]) for one in records if is_record(one)]
-            if ids and not position.is_scan:
-                yield from self._hanging(ids)
+            good = [one for one in records if is_record(one)]
+            # Also those that a record took in before it was archived itself: nothing else tells of them any more.
+            merged = list(dict.fromkeys(old for one in good for old in merged_ids(one)))
+            if merged:
+                yield to_gone_batch(self.crm_object.table, "id", merged)
+            if good:
+                yield from self._hanging([*(str(one["id"]) for one in good), *merged])
             if not is_last:
                 yield Checkpoint(stream, position.at(after).to_cursor())
 
@@ -108,7 +112,7 @@ class ObjectReader:
         merged = [old for one in good for old in merged_ids(one)]
         reading = Reading(is_scan, tuple(dict.fromkeys([*gone, *merged])))
         yield to_record_batch(self.crm_object, records, self.types, is_scan=is_scan)
-        if reading.gone and not is_scan:
+        if reading.gone:  # in a scan, too: they may have come with it, before they were merged
             yield to_gone_batch(self.crm_object.table, "id", reading.gone)
         ids = [str(one["id"]) for one in good]
         for link in self.crm_object.links:
@@ -118,6 +122,8 @@ class ObjectReader:
             yield to_history_batch(self.crm_object.stage_property, good, reading)
         if self.crm_object.merges_table is not None:
             yield to_merge_batch(self.crm_object.merges_table, good, reading)
+        if is_scan and reading.gone:
+            yield from self._hanging(reading.gone)
 
     def _hanging(self, ids: Sequence[str]) -> Iterator[SourceEvent]:
         """What hung on records that are gone is gone as well, as a scan would find it."""
