@@ -12,7 +12,7 @@ from tests.ingest.salesforce.conftest import SalesforceSync, check_truth
 from tests.ingest.salesforce.weather import OBJECTS, Killed, Weather
 from tests.source_states import MemoryStates
 
-SEEDS = (1, 2, 3)
+SEEDS = (1, 3)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
