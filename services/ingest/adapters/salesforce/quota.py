@@ -50,7 +50,7 @@ class QuotaGuard:
 
 def _stop(reason: str) -> TerminalError:
     return TerminalError(
-        f"{reason}. What was read has landed; the next sync goes on from there.",
+        f"{reason}. The next sync goes on after what has landed.",
         code="crm-quota-reached",
         title="The CRM's quota is spent",
         source="salesforce",
