@@ -1,102 +1,116 @@
-"""Landing of generated visits: the whole sync flow over the bare engine's work on the same rows."""
+"""Landing of visits: what a worker does with a source's rows over the bare engine's work on the same rows.
 
+`GTM_BENCH_VISITS` sets how many (10,000,000), `GTM_BENCH_DLT_PYTHON` a Python that has dlt[duckdb]: without it, and
+without dlt beside us, that comparison is left out, which is said.
+"""
+
+import importlib.util
+import json
+import os
 import shutil
+import statistics
+import subprocess
+import sys
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import duckdb
-import pyarrow.parquet as pq
-import sqlalchemy as sa
+from benchmarks.landing_visits import make_change, make_visits
+from benchmarks.result import RUNS, BenchmarkResult
 
-from benchmarks.result import BenchmarkResult, compare
-from services.ingest.flow import sync_source
-from services.ingest.settings import IngestSettings
-from shared.settings import WarehouseSettings
-from shared.warehouse import open_warehouse
-
-OPTIONS = {"accounts": 2000, "visits": 200_000, "dirt": 0.0, "as_of": "2026-01-01"}
-
-
-class _Job:
-    job_id = "benchmark"
-    request: Mapping[str, Any] = {"source": "mock", "mode": "full", "options": OPTIONS}
-
-    def report(self, phase: str, done: int, total: int | None = None, unit: str = "rows") -> None:
-        """Nobody watches."""
-
-    def check(self) -> None:
-        """Nobody cancels."""
-
-
-class _States:
-    def get(self, source: str) -> dict[str, Any] | None:
-        return None
-
-    def put(self, source: str, state: dict[str, Any]) -> None:
-        """Every run is the first."""
+VISITS = int(os.environ.get("GTM_BENCH_VISITS", "10000000"))
+_DLT_RUN = Path(__file__).parent / "dlt_run.py"
 
 
 def run() -> BenchmarkResult:
-    """Two ratios: into an empty warehouse, and a repeat that changes nothing."""
-    result = BenchmarkResult(
-        "landing", f"sync of {OPTIONS['visits']:,} generated visits over Parquet -> MERGE in bare SQL"
-    )
-    folder = Path(tempfile.mkdtemp(prefix="gtm-bench-"))
+    """Each run in a process of its own, ours and the bare engine's in turn.
+
+    `first_load` is from Parquet on disk into an empty warehouse; `change` what 1 % costs of it.
+    """
+    result = BenchmarkResult("landing", f"landing of {VISITS:,} visits over Parquet -> staging -> MERGE in bare SQL")
+    folder = Path(tempfile.mkdtemp(prefix="gtm-bench-", dir=os.environ.get("GTM_BENCH_FOLDER")))
     try:
-        _sync(folder / "source")
-        parquet = _export(folder)
-        fresh = _Fresh(folder)
-        compare(result, "first_sync", lambda: _sync(fresh.next()), lambda: _merge_bare(fresh.next_file(), parquet))
-        compare(
-            result, "repeat", lambda: _sync(folder / "source"), lambda: _merge_bare(folder / "bare.duckdb", parquet)
-        )
+        visits, change, fewer = (folder / f"{name}.parquet" for name in ("visits", "change", "fewer"))
+        make_visits(visits, VISITS)
+        make_change(change, VISITS)
+        make_visits(fewer, VISITS // 10)
+        _compare(result, folder, visits, change)
+        _measure_memory(result, folder, visits, fewer)
+        _measure_repeat(result, folder, visits)
+        _compare_with_dlt(result, folder, visits)
     finally:
         shutil.rmtree(folder)
     return result
 
 
-class _Fresh:
-    """A new warehouse for each run."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._count = 0
-
-    def next(self) -> Path:
-        self._count += 1
-        return self._folder / f"warehouse-{self._count}"
-
-    def next_file(self) -> Path:
-        return self.next().with_suffix(".duckdb")
-
-
-def _sync(data_dir: Path) -> None:
-    warehouse = open_warehouse(WarehouseSettings(GTM_DATA_DIR=data_dir))  # type: ignore[call-arg]
-    settings = IngestSettings(GTM_DATA_DIR=data_dir)  # type: ignore[call-arg]
-    sync_source(_Job(), warehouse, settings, _States())
+def _compare(result: BenchmarkResult, folder: Path, visits: Path, change: Path) -> None:
+    times: dict[str, list[float]] = {"bare": [], "ours": [], "spooling": [], "change": []}
+    for _ in range(RUNS):
+        times["bare"].append(_run("bare", visits, _empty(folder / "bare"))["seconds"])
+        first = _run("ours", visits, _empty(folder / "ours"))
+        times["ours"].append(first["seconds"])
+        times["spooling"].append(first["spooling_seconds"])
+        changed = _run("ours", change, folder / "ours")
+        assert (changed["inserted"], changed["updated"]) == (VISITS // 200, VISITS // 200), changed
+        times["change"].append(changed["seconds"])
+    seconds = {name: statistics.median(values) for name, values in times.items()}
+    _add(result, "first_load", seconds["ours"], seconds["bare"])
+    _add(result, "first_load_with_spooling", seconds["ours"] + seconds["spooling"], seconds["bare"])
+    _add(result, "change_of_1_percent_over_first_load", seconds["change"], seconds["ours"])
+    result.figures["rows_per_second"] = round(VISITS / seconds["ours"])
 
 
-def _export(folder: Path) -> Path:
-    """What the sync landed, as the Parquet that the baseline reads."""
-    path = folder / "visits.parquet"
-    warehouse = open_warehouse(WarehouseSettings(GTM_DATA_DIR=folder / "source"))  # type: ignore[call-arg]
-    with warehouse.core() as connection:
-        rows = connection.execute(sa.text("select * from raw.hubspot_web_visits")).cursor
-        assert rows is not None
-        pq.write_table(rows.fetch_arrow_table(), path)
-    return path
+def _measure_memory(result: BenchmarkResult, folder: Path, visits: Path, fewer: Path) -> None:
+    """Of the whole process: interpreter, source's batches, spool and engine."""
+    peaks = [_run("ours", parquet, _empty(folder / "peak"))["peak_mb"] for parquet in (visits, fewer)]
+    result.figures |= {
+        "peak_mb": round(peaks[0]),
+        "peak_mb_of_a_tenth": round(peaks[1]),
+        "peak_over_that_of_a_tenth": round(peaks[0] / peaks[1], 3),
+    }
 
 
-def _merge_bare(database: Path, parquet: Path) -> None:
-    with duckdb.connect(str(database)) as connection:
-        connection.execute(
-            f"create table if not exists visits as select * from read_parquet('{parquet}') limit 0;"
-            " create unique index if not exists visits_key on visits (source_system, source_record_id);"
-            f" create temporary table staged as select * from read_parquet('{parquet}');"
-            " merge into visits as stored using staged as offered"
-            " on stored.source_system = offered.source_system and stored.source_record_id = offered.source_record_id"
-            " when matched and stored.row_hash <> offered.row_hash then update"
-            " when not matched then insert"
-        )
+def _measure_repeat(result: BenchmarkResult, folder: Path, visits: Path) -> None:
+    repeat = _empty(folder / "repeat")
+    _run("ours", visits, repeat)
+    again = _run("ours", visits, repeat)
+    held = _run("keys", visits, repeat)
+    assert held["rows"] == held["keys"] == VISITS, held
+    result.figures |= {
+        "rows_written_by_an_unchanged_repeat": round(again["inserted"] + again["updated"]),
+        "seconds_of_an_unchanged_repeat": round(again["seconds"], 3),
+    }
+
+
+def _compare_with_dlt(result: BenchmarkResult, folder: Path, visits: Path) -> None:
+    """dlt's Arrow path, merge by the same key: from Parquet to the end of its load, as ours with the spooling."""
+    python = os.environ.get("GTM_BENCH_DLT_PYTHON") or (sys.executable if importlib.util.find_spec("dlt") else "")
+    if not python:
+        print("  dlt is not here: name a Python that has dlt[duckdb] in GTM_BENCH_DLT_PYTHON for the comparison")
+        return
+    target = _empty(folder / "dlt")
+    taken = _last_line([python, str(_DLT_RUN), str(visits), str(target)], Path.cwd())
+    ours = result.seconds["first_load_with_spooling_ours"]
+    _add(result, "first_load_with_spooling_over_dlt", ours, taken["seconds"])
+    result.figures["dlt_peak_mb"] = round(taken["peak_mb"])
+
+
+def _add(result: BenchmarkResult, name: str, ours: float, baseline: float) -> None:
+    result.ratios[name] = round(ours / baseline, 3)
+    result.seconds |= {f"{name}_ours": round(ours, 3), f"{name}_baseline": round(baseline, 3)}
+
+
+def _empty(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return folder
+
+
+def _run(what: str, parquet: Path, folder: Path) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks.landing_run", what, str(parquet), str(folder)]
+    return _last_line(command, Path(__file__).parent.parent)
+
+
+def _last_line(command: list[str], folder: Path) -> dict[str, float]:
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=folder)
+    figures: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
+    return figures

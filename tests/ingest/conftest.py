@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
-from services.ingest.adapters.raw import LandedCounts
+from services.ingest.domain.loads import LandedCounts
 from services.ingest.adapters.raw_tables import create_raw_tables
 from services.ingest.adapters.spool import open_spool
 from services.ingest.domain.batches import build_batch

@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 import sqlalchemy as sa
 
-from services.ingest.adapters.raw import LandedCounts
+from services.ingest.domain.loads import LandedCounts
 from services.ingest.domain.raw_schema import RAW_TABLE_NAMES
 from services.ingest.domain.sources import Reject
 from shared.jobs.context import LeaseLost

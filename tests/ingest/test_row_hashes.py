@@ -3,7 +3,7 @@
 import pytest
 import sqlalchemy as sa
 
-from services.ingest.adapters.raw import LandedCounts
+from services.ingest.domain.loads import LandedCounts
 from services.ingest.domain.raw_schema import source_columns
 from shared.jobs.context import LeaseLost
 from shared.warehouse import Warehouse

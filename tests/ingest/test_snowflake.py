@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import fakesnow
@@ -17,16 +18,20 @@ from services.ingest.adapters.row_hashes import rehash_older_rows
 from services.ingest.domain.loads import LandedCounts, Load
 from shared.settings import WarehouseSettings
 from shared.warehouse import Warehouse, engine, open_warehouse
+from tests.ingest.segment_landing import Landing, batch
 
+CONTACTS = "hubspot_contacts"
 LOAD = Load("job-1", datetime(2026, 3, 1), "mock", "full", is_complete=True, is_baseline=False)
 
 
 @contextmanager
-def without_comments() -> Iterator[None]:
-    """The stand-in can't parse `comment on column`, which Snowflake has."""
+def what_the_stand_in_lacks() -> Iterator[None]:
+    """It can't parse `comment on column`, nor copy into a temporary table, both of which Snowflake does."""
 
     def replace(_connection: object, _cursor: object, statement: str, parameters: Any, *_rest: object) -> Any:
-        return ("select 1", ()) if statement.lower().startswith("comment on") else (statement, parameters)
+        if statement.lower().startswith("comment on"):
+            return "select 1", ()
+        return statement.replace("create or replace temporary table", "create or replace table"), parameters
 
     sa.event.listen(sa.Engine, "before_cursor_execute", replace, retval=True)
     try:
@@ -43,7 +48,7 @@ def snowflake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Warehouse]:
     monkeypatch.setattr(engine, "_warehouses", {})  # its connections end with the test
     with fakesnow.patch():
         opened = open_warehouse(WarehouseSettings())
-        with without_comments():
+        with what_the_stand_in_lacks():
             yield opened
 
 
@@ -107,3 +112,23 @@ def test_rows_of_an_older_release_get_the_hash_that_duckdb_gives(snowflake: Ware
         for text in ("contact_id:1:2|deal_id:1:1|", "deal_id:1:Ä|deleted")
     )
     assert after == [("1|2", with_key), (f"keyless:{keyless}", keyless)]
+
+
+def test_a_segment_lands_by_put_copy_and_one_merge(snowflake: Warehouse, tmp_path: Path) -> None:
+    """Files go to the table's own stage; the MERGE reads only what lies between the least and the greatest key."""
+    asked: list[str] = []
+    sa.event.listen(sa.Engine, "before_cursor_execute", lambda *call: asked.append(call[2].lower()))
+    landing, row = Landing(snowflake, tmp_path / "it's spool"), {"id": "1", "email": "ä@b.example"}
+    counts = landing.land(batch(CONTACTS, row, {"id": "2"}, {**row, "updated_at": "2026-01-02"}))[CONTACTS]
+    assert counts == LandedCounts(seen=3, inserted=2, updated=0, unchanged=0, duplicates=1, rejected=0)
+    rows = batch(CONTACTS, {"id": "2", "email": "c"}, {"id": "3"}, is_scan=True)
+    counts = landing.land(rows, job="job-2", ended=[CONTACTS])[CONTACTS]
+    assert counts == LandedCounts(seen=2, inserted=1, updated=1, unchanged=0, duplicates=0, rejected=0, deleted=1)
+    counts = landing.land(rows, batch(CONTACTS, replaces=("id", ["9"])), job="job-3")[CONTACTS]
+    assert (counts.unchanged, counts.changed) == (2, 0)
+    with snowflake.core() as connection:
+        stored = connection.execute(sa.text(f"select id, email, is_deleted from raw.{CONTACTS} order by id"))
+        assert [tuple(one) for one in stored] == [("1", "ä@b.example", True), ("2", "c", False), ("3", None, False)]
+    merges = [one for one in asked if one.startswith(f"merge into raw.{CONTACTS}")]
+    assert len(merges) == 3 and all("stored.source_record_id between" in one for one in merges)
+    assert [one.split()[0] for one in asked if one.startswith(("put", "copy"))] == ["put", "copy"] * 4
