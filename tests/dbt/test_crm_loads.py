@@ -158,7 +158,7 @@ def test_what_leaves_the_crms_leaves_the_marts_and_quiet_syncs_are_fresh(crms: C
 def test_a_whole_reading_that_shrank_is_told_until_it_is_accepted(crms: Crms) -> None:
     portal = crms.hubspot.portal
     ids = [portal.create("companies", name=f"Company {number}").id for number in range(COMPANIES)]
-    companies = {"source": "hubspot", "options": {"objects": ["companies"]}}
+    companies: dict[str, Any] = {"source": "hubspot", "options": {"objects": ["companies"]}}
     crms.sync(**companies)
     for one in ids[:12]:
         portal.purge("companies", one)

@@ -60,7 +60,7 @@ quarantine as (
 complete as (
     select
         loads.*,
-        {#- A row that can't be split into columns is no row of the table, and a second version of a record no other one. -#}
+        {#- A row that can't be split into columns is no row of the table, a record's second version no second one. -#}
         seen - rejected - duplicates as read_rows,
         max(baseline) over (partition by source_table) as newest_baseline,
         row_number() over (partition by source_table order by loaded_at desc, load_id desc) as complete_loads_ago
