@@ -2,6 +2,7 @@
 
 import csv
 import json
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,10 @@ def sources_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def read(sync: Sync, sources_dir: Path, files_root: Path) -> Sync:
+    jobs = (f"job-{number}" for number in count())
+
     def run(mode: str = "full", **changed: Any) -> dict[str, Any]:
+        changed = {"job_id": next(jobs), **changed}
         options = {"mapping": "test", "path": str(files_root)}
         return sync("files", options, sources_dir=sources_dir, request={"mode": mode}, **changed)
 
@@ -116,8 +120,8 @@ def test_broken_rows_are_rejected_and_the_others_land(
     text = b'ID,Name,changed\n1,"two\nlines",\n2,"open,\n3,c,\n4,d\n5,M\xfcller,\n1,again,2026-01-01\n,keyless,\n'
     (files_root / "companies.csv").write_bytes(text)
     result = read(batch_rows=batch_rows)
-    counts = result["tables"]["hubspot_companies"]
-    assert counts == {"seen": 7, "inserted": 3, "updated": 0, "unchanged": 0, "duplicates": 1, "rejected": 3}
+    counts = {"seen": 7, "inserted": 3, "updated": 0, "unchanged": 0, "duplicates": 1, "rejected": 3}
+    assert counts.items() <= result["tables"]["hubspot_companies"].items()
     assert query("select file, line, reason from raw.rejects order by line") == [
         ("companies.csv", 4, "bad quoting: a quote is never closed"),
         ("companies.csv", 6, "2 fields where the header has 3"),
@@ -130,7 +134,7 @@ def test_broken_rows_are_rejected_and_the_others_land(
     assert [list(reject.values()) for reject in result["first_rejects"]] == [
         ["hubspot_companies", *row] for row in query("select file, line, reason from raw.rejects order by line")
     ]
-    again = read(batch_rows=batch_rows, job_id="job-2")
+    again = read(batch_rows=batch_rows)
     assert (again["changed"], again["rejected"], query("select count(*) from raw.rejects")) == (0, 3, [(3,)])
     assert again["first_rejects"] == result["first_rejects"]
 

@@ -71,7 +71,7 @@ def test_everything_that_is_wrong_is_said_at_once(check: Any, files_root: Path) 
 def test_rejects_beyond_the_first_thousand_are_counted(check: Any, files_root: Path) -> None:
     (files_root / "companies.csv").write_text("ID,Name\n" + "1\n" * 1500)
     result = check()
-    assert (result.rejected, len(result.rejects), result.rejects[-1].line) == (1500, 1000, 1001)
+    assert (result.is_well, result.rejected, len(result.rejects), result.rejects[-1].line) == (False, 1500, 1000, 1001)
 
 
 def test_a_folder_that_the_mapping_takes_nothing_of_is_not_well(check: Any, files_root: Path) -> None:
