@@ -1,4 +1,4 @@
-"""One run of the landing benchmark, in a process of its own: `python -m benchmarks.landing_run <what> <parquet> <folder>`.
+"""One run of bench_landing in a process of its own: `python -m benchmarks.landing_run <what> <parquet> <folder>`.
 
 Prints JSON: seconds, CPU seconds and the greatest memory of the process. Imports are not counted.
 """
@@ -42,7 +42,7 @@ class _Job:
 
 
 def run_ours(parquet: Path, folder: Path) -> dict[str, float]:
-    """What a worker does with a source's batches: spool, then land. A folder that has a warehouse is landed on again."""
+    """What a worker does with a source's batches: spool, then land. In the folder of an earlier run: once more."""
     warehouse = open_warehouse(WarehouseSettings(GTM_DATA_DIR=folder))  # type: ignore[call-arg]
     number = len(list(folder.glob("load-*")))
     (folder / f"load-{number}").touch()

@@ -31,7 +31,8 @@ def _columns(visits: int) -> str:
         "occurred_at": "strftime(timestamp '2025-01-01' + to_milliseconds(cast(range * 31536e6 / "
         f"{visits} as bigint)), '%Y-%m-%dT%H:%M:%S.%gZ')",
         "page_url": "'https://www.routepilot.example' || ['/pricing', '/demo', '/', '/blog/cut-fuel-costs',"
-        " '/blog/driver-safety', '/customers', '/product/telematics', '/careers'][1 + cast(hash(range * 5) % 8 as int)]",
+        " '/blog/driver-safety', '/customers', '/product/telematics', '/careers']"
+        "[1 + cast(hash(range * 5) % 8 as int)]",
         "page_title": "'Fleet software'",
         "referrer": "case when range % 3 = 0 then 'https://www.google.com/' end",
         "utm_source": "case when range % 3 = 1 then 'linkedin' end",
