@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.fakes.salesforce_org import Org
-from tests.fakes.salesforce_soql import parse_soql
+from tests.fakes.salesforce_soql import SoqlError, parse_soql
 
 
 @dataclass
@@ -89,7 +89,11 @@ class BulkJobs:
         return text.getvalue(), len(page), following
 
     def _run(self, job: BulkJob) -> None:
-        statement = parse_soql(job.query, self.org)
+        try:
+            statement = parse_soql(job.query, self.org)
+        except SoqlError as error:  # a field went away since the job was made
+            job.state, job.error = "Failed", f"{error.code}: {error}"
+            return
         types = {one.name: one.type for one in self.org.objects[statement.sobject].fields}
         job.header = statement.fields
         job.rows = [

@@ -27,7 +27,7 @@ class Weather:
     work_share: float = 0.3
     kill_share: float = 0.01
     _fields: int = 0
-    _has_expired: bool = False
+    _expired_at: int = 0
     _work: list[Callable[[], None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -127,10 +127,10 @@ class Weather:
         if not self.blows or not call.is_data or self.random.random() >= self.fault_share:
             return None
         kind = self.random.choice([*FAULTS, "expired", "lost"])
-        if kind == "expired" and not self._has_expired:
-            self.salesforce.login.expire_all()  # not twice in a row: a second 401 is an answer, too
-        self._has_expired = kind == "expired"
         if kind == "expired":
+            if len(self.salesforce.calls) > self._expired_at + 10:  # a second 401 of one call is an answer, too
+                self.salesforce.login.expire_all()
+                self._expired_at = len(self.salesforce.calls)
             return None
         if kind == "lost":
             self.salesforce.forget_cursors()
