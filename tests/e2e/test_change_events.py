@@ -69,7 +69,7 @@ def test_a_burst_on_few_records_is_few_pipelines_and_a_killed_worker_loses_none(
     before = _rows(
         house, "select * exclude (job_id, dbt_run_id, dbt_updated_at) from analytics.dim_accounts order by 1"
     )
-    house.wait(house.start("transform", "/v1/builds", {})["id"])
+    house.wait(house.start("transform", "/v1/builds", {})["id"], seconds=170)
     after = _rows(house, "select * exclude (job_id, dbt_run_id, dbt_updated_at) from analytics.dim_accounts order by 1")
     assert before == after, "the affected part is all that a whole build would have changed"
 
@@ -122,7 +122,9 @@ def _wait_for_pipelines(house: House, known: set[str]) -> list[dict[str, Any]]:
     def has_ended() -> bool:
         return bool(new()) and all(job["state"] in ("succeeded", "failed", "cancelled") for job in new())
 
-    wait_until(has_ended, "all refreshes have ended", seconds=float(__import__("os").environ.get("H_WAIT","170")), poll=0.2)
+    wait_until(
+        has_ended, "all refreshes have ended", seconds=float(__import__("os").environ.get("H_WAIT", "170")), poll=0.2
+    )
     return [house.job(job["id"]) for job in reversed(new())]
 
 

@@ -121,6 +121,53 @@ def test_well_signed_nonsense_is_the_senders_mistake(body: bytes) -> None:
         verify_standard_webhook(SECRET, signed(body), body)
 
 
+def changed(**fields: object) -> bytes:
+    body = {"type": "record.changed", "source": "hubspot", "object": "companies", "record_ids": ["1"]}
+    return json.dumps({**body, **fields}).encode()
+
+
+def test_a_record_event_names_its_records_once() -> None:
+    body = changed(record_ids=["2", "1", "2"])
+    event = verify_standard_webhook(SECRET, signed(body), body)
+    assert event.change is not None and event.account_id is None and event.ignored_for is None
+    assert (event.change.source, event.change.object, event.change.record_ids) == ("hubspot", "companies", ("2", "1"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"source": "pipedrive"}, "unknown-source"),
+        ({"object": "tickets", "record_ids": "no list"}, "unknown-object"),
+        ({"source": "salesforce", "object": "Company"}, "unknown-object"),
+        ({"type": "record.created"}, "unknown-type"),
+    ],
+)
+def test_what_nobody_reads_is_there_to_be_acknowledged(fields: dict[str, object], reason: str) -> None:
+    body = changed(**fields)
+    event = verify_standard_webhook(SECRET, signed(body), body)
+    assert (event.change, event.ignored_for) == (None, reason)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"source": 1},
+        {"object": None},
+        {"record_ids": None},
+        {"record_ids": []},
+        {"record_ids": ["1"] * 1001},
+        {"record_ids": ["1", "1; drop table"]},
+        {"record_ids": [1]},
+        {"record_ids": ["1\n"]},
+        {"source": "salesforce", "object": "Account", "record_ids": ["0010000000000"]},
+    ],
+)
+def test_record_events_that_can_not_be_one_are_the_senders_mistake(fields: dict[str, object]) -> None:
+    body = changed(**fields)
+    with pytest.raises(InvalidRequest, match="^(source|record_ids)"):
+        verify_standard_webhook(SECRET, signed(body), body)
+
+
 _CONTROL = ["a\0", "a\n", "\x7f", "\x9f", "\ud800"]
 
 

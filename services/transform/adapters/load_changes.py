@@ -91,13 +91,14 @@ class LoadChanges:
     def remember(self) -> None:
         """The records of the accounts as they are now: before dbt starts, and again when it has ended. A repeat, also
         by another attempt, adds what is new: what the first one saw before dbt ran stays."""
+        tables = self.tables  # read by a connection of its own
         with self._warehouse.core(write=True) as connection:
             if not _has_models(connection):
                 return
             _create(connection)
             loads = self._loads_that_count(connection)
             values = {"load_id": self.load_id, "loads": loads, "now": _now()}
-            for table in self.tables:
+            for table in tables:
                 for way in _WAYS.get(table, ()):
                     connection.execute(_among(sa.text(_REMEMBER.format(table=table, way=way))), values)
 
