@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from services.scoring.adapters.marts import count_load_accounts
 from services.scoring.adapters.ollama import OllamaModel
 from services.scoring.flow import rescore_account, score_accounts
 from services.scoring.settings import ScoringSettings
@@ -161,6 +162,29 @@ def test_rescore_skips_an_unchanged_account_unless_forced(
     assert (unknown["candidates"], unknown["missing"], unknown["llm_calls"]) == (0, 1, 0)
     assert len(ollama.chats) == 2
     assert read_table(warehouse, "lead_scores")[0]["job_id"] == "job-3"
+
+
+def test_a_loads_accounts_are_scored_the_best_first_and_the_rest_is_told(
+    warehouse: Warehouse, settings: ScoringSettings, build_marts: BuildMarts, score: Score
+) -> None:
+    customer = {"is_active_prospect": False}
+    build_marts(account(1), account(2), account(3), account(4, **customer), account(5, **customer), account(6))
+    score(scope={"account_ids": ["hubspot:5"]})
+    assert count_load_accounts(warehouse, "load") == 0, "no build has looked at any load"
+    assert score("job-2", scope={"load_id": "load"})["candidates"] == 0
+    with warehouse.core(write=True) as connection:
+        connection.exec_driver_sql("create table analytics.load_accounts (load_id varchar, account_id varchar)")
+        for number in (1, 2, 3, 4, 5, 404):
+            values = f"('load', 'hubspot:{number}'), ('other', 'hubspot:6')"
+            connection.exec_driver_sql(f"insert into analytics.load_accounts values {values}")
+    assert count_load_accounts(warehouse, "load") == 6
+    few = settings.model_copy(update={"refresh_accounts": 2})
+    result = rescore_account(FakeJob("job-3", {"load_id": "load"}), warehouse, OllamaModel(few), few)
+    assert (result["candidates"], result["scored"], result["unchanged"], result["left"]) == (2, 1, 1, 2)
+    rest = score("job-4", scope={"load_id": "load"})
+    assert (rest["candidates"], rest["scored"], rest["unchanged"]) == (4, 2, 2)
+    scored = [row["account_id"] for row in read_table(warehouse, "lead_scores")]
+    assert scored == ["hubspot:1", "hubspot:2", "hubspot:3", "hubspot:5"], "a customer only where it has a lead"
 
 
 def test_dry_run_writes_nothing_and_tells_what_would_change(
