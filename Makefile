@@ -39,7 +39,7 @@ reset: down ## forget everything: warehouse, jobs, logs (asks first; FORCE=1 doe
 	rm -rf "$${GTM_DATA_DIR:-var}"
 
 ##@ Change it
-.PHONY: setup check format lint types lock docker-smoke bench sequences mutants conservation crm-truth sync-kills
+.PHONY: setup check format lint types lock docker-smoke bench sequences mutants conservation crm-truth sync-kills change-events
 setup: $(STAMP) ## install everything into .venv
 
 check: lint types workflows ## all that CI checks beside the tests
@@ -87,6 +87,9 @@ crm-truth: $(STAMP) ## random accounts, faults and kills: after the last sync RA
 
 sync-kills: $(STAMP) ## a sync whose worker is killed ten times on its way: nothing lost, nothing doubled (KILLS=)
 	SYNC_KILLS=$(or $(KILLS),10) $(BIN)/python -m pytest -q tests/ingest/test_killed_syncs.py
+
+change-events: $(STAMP) ## a burst of events through real processes, compared with a whole build
+	CHANGE_EVENTS=1 $(BIN)/python -m pytest -q tests/e2e/test_change_events.py
 
 mutants: $(STAMP) ## break each model in turn: a test must go red (ONLY= a part of names)
 	$(BIN)/python -m tests.dbt.run_mutants $(ONLY)
