@@ -9,10 +9,10 @@ import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
-from services.ingest.domain.loads import LandedCounts
 from services.ingest.adapters.raw_tables import create_raw_tables
 from services.ingest.adapters.spool import open_spool
 from services.ingest.domain.batches import build_batch
+from services.ingest.domain.loads import LandedCounts
 from services.ingest.domain.sources import Reject, SourceBatch
 from services.ingest.flow import land_spool, sync_source
 from services.ingest.settings import IngestSettings
