@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from services.scoring.adapters.builds import require_trusted_marts
-from services.transform import flow
+from services.transform.adapters import findings
 from services.transform.adapters.build_nodes import read_changes, read_nodes
 from services.transform.adapters.build_record import OperationsRecord
 from services.transform.adapters.remainders import has_landed_since
@@ -237,7 +237,7 @@ def test_a_retry_builds_the_model_of_a_failed_test_again(mini: MiniHouse, monkey
     (project / "tests" / "assert_told.sql").write_text("select * from {{ ref('told') }} where blockers is null")
     (project / "tests" / "assert_way_is_clear.sql").unlink()
     with monkeypatch.context() as patched:
-        patched.setattr(flow, "read_failing_rows", _refuse)
+        patched.setattr(findings, "read_failing_rows", _refuse)
         failed = mini.build()
     assert failed.error is not None and failed.error["code"] == "dbt-test-failed", failed.error
     nodes = {node.node: node.status for node in read_nodes(mini.operations, failed.id).items}
