@@ -136,7 +136,7 @@ class Judge:
         return None
 
     def _red_sequence(self) -> str | None:
-        for seed in range(1, 7):
+        for seed in range(1, 13):  # each setting of load_sequences.py twice
             folder = self.session.work_dir / f"mutant-sequence-{seed}"
             try:
                 Sequence(seed, self.builds, folder).run(3)
