@@ -71,8 +71,10 @@ class Sequence:
         self.build()
         for _ in range(days):
             self.day()
-        if self.random.random() < 0.5:  # a new setting computes much anew, also what should have been noticed before
-            self.change_settings()
+        self.build()
+        self.check_full_refresh_is_equal()
+        # By itself and after that check: a new setting computes much anew, also what should have been noticed before.
+        self.change_settings()
         self.build()
         self.check_repeat_touches_nothing()
         self.check_full_refresh_is_equal()
@@ -131,7 +133,7 @@ class Sequence:
 
     def check_full_refresh_is_equal(self) -> None:
         copy = self.folder / "refreshed" / self.database.name
-        copy.parent.mkdir()
+        copy.parent.mkdir(exist_ok=True)
         shutil.copy(self.database, copy)
         self.builds.build(copy, self.variables, full_refresh=True)
         names = sorted(f"{node.schema}.{node.name}" for node in self.builds.nodes.values())
