@@ -5,7 +5,12 @@ import sqlalchemy as sa
 from shared.warehouse import Warehouse
 
 _AUDIT_COLUMNS = ("job_id", "dbt_run_id", "dbt_updated_at")  # of ANALYTICS: they say when, not what
-_RECORDS = ("raw.loads", "analytics.fct_loads", "analytics.fct_source_checks")  # of what was read, and when
+_RECORDS = (  # of what was read, and when
+    "raw.loads",
+    "raw.load_segments",
+    "analytics.fct_loads",
+    "analytics.fct_source_checks",
+)
 
 
 def read_checksums(warehouse: Warehouse) -> dict[str, tuple[int, str]]:
