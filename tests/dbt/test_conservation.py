@@ -3,24 +3,16 @@
 import subprocess
 import sys
 
-import pytest
-
-from tests.dbt.conservation import EXPORT_CASES, EXPORTS, MOCK_CASES
+from tests.dbt.conservation import MOCK_CASES
 from tests.transform.builds import REPOSITORY
 
 
-def test_rows_and_cents_are_conserved_however_dirty_the_source() -> None:
-    lines = _conserve([case.name for case in MOCK_CASES])
-    quarantined = [int(line.split()[9]) for line in lines if line.startswith("  all tables")]
-    assert quarantined[0] == 0 < quarantined[1] < quarantined[2]
+def test_rows_and_cents_are_conserved_though_the_source_is_dirty() -> None:
+    """One degree of dirt; `make conservation` has clean and filthy sources and real exports, too."""
+    lines = _conserve([MOCK_CASES[1].name])
+    assert [int(line.split()[9]) for line in lines if line.startswith("  all tables")] > [0]
     won = [line for line in lines if line.startswith("  won: ")]
-    assert len(won) == 3 and all(line.endswith("= attributed by each of 7 models") for line in won)
-
-
-@pytest.mark.shared_data
-@pytest.mark.skipif(not EXPORTS.is_dir(), reason="third-party exports are not beside this checkout (../shared/data)")
-def test_rows_and_cents_of_real_exports_are_conserved() -> None:
-    assert len(_conserve([EXPORT_CASES[0].name])) > 15
+    assert len(won) == 1 and won[0].endswith("= attributed by each of 7 models")
 
 
 def _conserve(cases: list[str]) -> list[str]:

@@ -29,11 +29,14 @@ class House:
     def __init__(self, folder: Path, redis_binary: str, ollama_url: str, env: dict[str, str] | None = None) -> None:
         self.data_dir = folder / "var"
         self.data_dir.mkdir(parents=True)
+        self.exports = folder / "exports"
+        self.exports.mkdir()
         self.logs = folder / "logs"
         self.redis = RedisServer(redis_binary, folder, "--save", "", "--maxmemory-policy", "noeviction")
         self.redis.start()
         self.env = {
             "GTM_DATA_DIR": str(self.data_dir),
+            "GTM_FILES_ROOTS": str(self.exports),
             "GTM_ENV": "local",
             "GTM_ENV_FILE": os.devnull,
             "REDIS_URL": self.redis.url,

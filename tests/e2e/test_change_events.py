@@ -24,6 +24,7 @@ IS_WHOLE = os.environ.get("CHANGE_EVENTS") == "1"  # make change-events
 MARKET = {"accounts": 60, "visits": 3000, "seed": 7, "dirt": 0.1}
 
 
+@pytest.mark.skipif(not IS_WHOLE, reason="two builds and a pipeline: make change-events")
 def test_a_burst_on_few_records_is_few_pipelines_and_a_killed_worker_loses_none(
     house: House, hubspot: FakeHubSpot
 ) -> None:

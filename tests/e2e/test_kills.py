@@ -82,7 +82,8 @@ def test_a_worker_that_is_asked_to_stop_costs_no_attempt(house: House, ollama: F
 
 def test_a_flushed_redis_loses_none_of_fifty_queued_jobs(house: House) -> None:
     house.workers["ingest"].kill()
-    tiny = {"source": "mock", "options": {"accounts": 5, "visits": 10, "seed": 3}}
+    (house.exports / "company.csv").write_text("id,property_name,_fivetran_synced\n1,Falkor,2026-01-01\n")
+    tiny = {"source": "files", "options": {"mapping": "hubspot_export", "path": str(house.exports)}}
     jobs = [house.start("ingest", "/v1/syncs", tiny)["id"] for _ in range(50)]
     house.redis.client.flushall()
     flushed_at = time.monotonic()
