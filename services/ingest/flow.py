@@ -1,16 +1,13 @@
 """One sync: read the source in a thread, land it in RAW segment by segment, and keep the place that is reached."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from services.ingest.adapters.attempts import COUNTS, SyncAttempt, to_load
+from services.ingest.adapters.attempts import COUNTS, SyncAttempt
 from services.ingest.adapters.changed_records import ChangedRecords
-from services.ingest.adapters.landing import WHOLE_LOAD, land_segment
 from services.ingest.adapters.segments import SegmentReader
 from services.ingest.adapters.sources import open_source
-from services.ingest.adapters.spool import Spool
-from services.ingest.domain.loads import LandedCounts
 from services.ingest.domain.schema_drift import SchemaChanged, SchemaWatch
 from services.ingest.domain.sources import SourceStates
 from services.ingest.settings import IngestSettings
@@ -80,25 +77,6 @@ def sync_changed_records(
         result = {"source": request.source, "load_id": job.job_id, "tables": {}, **zeros, "notes": [note]}
     records.settle(taken)
     return {"records": taken.counts, **result}
-
-
-def land_spool(
-    job: JobContext,
-    warehouse: Warehouse,
-    spool: Spool,
-    request: SyncRequest,
-    *,
-    is_complete: bool,
-    missing_tables: Sequence[str] = (),
-    segment: str = WHOLE_LOAD,
-) -> dict[str, LandedCounts]:
-    """Merge all tables in one transaction, which is committed only while this worker still holds the job.
-
-    Returns:
-        Counts per table; 0 throughout for those of the missing tables that should have come.
-    """
-    load = to_load(job, request, is_complete=is_complete)
-    return land_segment(job, warehouse, load, spool, segment=segment, missing_tables=missing_tables)
 
 
 class _Narrowed:

@@ -17,9 +17,10 @@ from typing import Any
 
 import duckdb
 
+from services.ingest.adapters.attempts import to_load
+from services.ingest.adapters.landing import land_segment
 from services.ingest.adapters.spool import open_spool
 from services.ingest.domain.sources import SourceBatch
-from services.ingest.flow import land_spool
 from services.transform.adapters.public_suffixes import ensure_public_suffixes
 from shared.contracts import SyncRequest
 from shared.settings import WarehouseSettings
@@ -113,7 +114,8 @@ class Sequence:
             for batch in batches:
                 spool.add(batch)
             request = SyncRequest(source="mock", mode="incremental")
-            land_spool(RecordingJob(load_id), self.warehouse, spool, request, is_complete=False)
+            job = RecordingJob(load_id)
+            land_segment(job, self.warehouse, to_load(job, request, is_complete=False), spool)
 
     def build(self, only: Collection[str] | None = None) -> None:
         """All models, or some."""

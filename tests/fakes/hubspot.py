@@ -14,13 +14,14 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from tests.fakes.hubspot_activity import Activity, ActivityEndpoints
 from tests.fakes.hubspot_crm import CrmEndpoints, Refused, to_body
 from tests.fakes.hubspot_portal import OBJECTS, Portal
+from tests.fakes.serving import LocalServer
 
 TOKEN = "pat-eu1-fake-token"  # nosec B105: what the fake accepts
 SCOPES = {
@@ -66,7 +67,7 @@ FAULTS: dict[str, Reply] = {
 }
 
 
-class FakeHubSpot:
+class FakeHubSpot(LocalServer):
     """`script`: faults for the next requests (None: a good answer); `fault_rate`: so often a random one. A context
     manager. `requests`: method and path with the query, of all that came."""
 
@@ -91,19 +92,7 @@ class FakeHubSpot:
         self.random = random.Random(seed)
         self._times: deque[float] = deque()
         self._lock = threading.RLock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(_handler(self))
 
     def reply_to(self, method: str, target: str, token: str, text: str) -> Reply:
         """One request, answered under the lock."""

@@ -11,8 +11,10 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+from tests.fakes.serving import LocalServer
 
 Fault = Callable[[dict[str, Any]], "Reply"]
 PITCH = "We help fleet teams plan routes and service. May we show {account_name} how it works?"
@@ -117,7 +119,7 @@ FAULTS: dict[str, Fault] = {
 }
 
 
-class FakeOllama:
+class FakeOllama(LocalServer):
     """`script` holds the next replies to chats (empty: `default`); `chats` what was asked. A context manager."""
 
     def __init__(self, models: dict[str, str] | None = None) -> None:
@@ -130,19 +132,7 @@ class FakeOllama:
         self.most_at_once = 0
         self._at_once = 0
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(_handler(self))
 
     def reply_to(self, path: str, request: dict[str, Any]) -> Reply:
         if path == "/api/chat":

@@ -9,12 +9,14 @@ import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
+from services.ingest.adapters.attempts import to_load
+from services.ingest.adapters.landing import land_segment
 from services.ingest.adapters.raw_tables import create_raw_tables
 from services.ingest.adapters.spool import open_spool
 from services.ingest.domain.batches import build_batch
 from services.ingest.domain.loads import LandedCounts
 from services.ingest.domain.sources import Reject, SourceBatch
-from services.ingest.flow import land_spool, sync_source
+from services.ingest.flow import sync_source
 from services.ingest.settings import IngestSettings
 from shared.contracts import SyncRequest
 from shared.settings import WarehouseSettings
@@ -128,7 +130,7 @@ def land(warehouse: Warehouse, tmp_path: Path) -> Land:
             spool.add(SourceBatch(table, batch, tuple(rejects)))
             request = SyncRequest(source="files", accept_volume=accept_volume)
             job = MemoryJob(job_id, request.model_dump(), stops_with)
-            return land_spool(job, warehouse, spool, request, is_complete=True)[table]
+            return land_segment(job, warehouse, to_load(job, request, is_complete=True), spool)[table]
 
     return run
 
