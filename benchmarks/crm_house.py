@@ -128,7 +128,7 @@ class CrmHouse:
         """Start one and wait for its end. `on_look` is called with the job's id many times a second.
 
         Raises:
-            RuntimeError: it did not succeed.
+            RuntimeError: it did not succeed, or a process of the house has ended.
         """
         started = self._store.start(JobKind.SYNC, {"source": source, "options": options})
         for ticket in started.tickets:
@@ -136,11 +136,17 @@ class CrmHouse:
         job = self._store.get(started.job.id)
         while job.state not in _ENDS:
             on_look(job.id)
+            self._check_servers()
             time.sleep(_LOOK_SECONDS)
             job = self._store.get(job.id)
         if job.state != JobState.SUCCEEDED:
             raise RuntimeError(f"the sync {job.state}: {job.error}")
         return job
+
+    def _check_servers(self) -> None:
+        for server in self._servers:
+            if server.process.poll() is not None:
+                raise RuntimeError(f"{server.log_path.stem} has ended:\n{server.log()[-2000:]}")
 
     def kill_holder(self, job_id: str) -> bool:
         """SIGKILL the process that holds the job. False: nobody does just now."""
