@@ -94,8 +94,11 @@ class WebhookEvent(Base):
     event_id: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
     event_type: Mapped[str] = mapped_column(sa.String(128))
     account_id: Mapped[str | None] = mapped_column(sa.String(255))
+    object: Mapped[str | None] = mapped_column(sa.String(64))  # with record_id: the one record that it names, if one
+    record_id: Mapped[str | None] = mapped_column(sa.String(64))
     job_id: Mapped[str | None] = mapped_column(sa.ForeignKey("jobs.id"))
-    received_at: Mapped[datetime]
+    occurred_at: Mapped[datetime | None]  # by the sender's clock, where it tells
+    received_at: Mapped[datetime] = mapped_column(index=True)
     ignored_for: Mapped[str | None] = mapped_column(sa.String(32), index=True)  # why nothing follows from it
 
 
