@@ -8,11 +8,12 @@ import typer
 from cli.builds import failures, nodes
 from cli.checks import exit_code_of, render_check
 from cli.jobs import jobs_app
-from cli.options import EXIT_CODES, JsonOption, OptionOption, WatchOption, parse_options
+from cli.options import EXIT_CODES, ForceOption, JsonOption, LimitOption, OptionOption, WatchOption, parse_options
 from cli.render import render_lead, render_leads
+from cli.score import score_app
 from cli.session import session, to_request
 from cli.status import read_status, render_status
-from shared.contracts import BuildRequest, PipelineRequest, ScoringRequest, SyncRequest
+from shared.contracts import BuildRequest, PipelineRequest, SyncRequest
 
 app = typer.Typer(
     name="gtm",
@@ -22,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(jobs_app, name="jobs", epilog=EXIT_CODES)
+app.add_typer(score_app, name="score", epilog=EXIT_CODES)
 app.command(epilog=EXIT_CODES)(nodes)
 app.command(epilog=EXIT_CODES)(failures)
 
@@ -29,10 +31,6 @@ ModeOption = Annotated[
     Literal["incremental", "full"],
     typer.Option(help="incremental: what changed since the last sync, or what it left undone; full: everything again."),
 ]
-LimitOption = Annotated[
-    int | None, typer.Option(min=1, help="Score at most so many prospects, best baseline first.", show_default="all")
-]
-ForceOption = Annotated[bool, typer.Option("--force", help="Ask the model also about accounts that did not change.")]
 
 
 def _print_version(wanted: bool) -> None:
@@ -134,27 +132,6 @@ def build(
     with session(as_json=as_json) as gtm:
         request = to_request(BuildRequest, select=select, full_refresh=full_refresh, retry_of=retry)
         gtm.start("transform", "/v1/builds", request, watch=watch)
-
-
-@app.command(epilog=EXIT_CODES)
-def score(
-    limit: LimitOption = None,
-    account: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="ID", help="Score this account, prospect or not; repeatable.", show_default="all prospects"
-        ),
-    ] = None,
-    force: ForceOption = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Ask the model and report; write nothing.")] = False,
-    watch: WatchOption = True,
-    as_json: JsonOption = False,
-) -> None:
-    """Score active prospects: baseline, one bounded model answer each, reasons and pitch."""
-    with session(as_json=as_json) as gtm:
-        scope = {"account_ids": account} if account else "all"
-        request = to_request(ScoringRequest, scope=scope, limit=limit, force=force, dry_run=dry_run)
-        gtm.start("scoring", "/v1/scorings", request, watch=watch)
 
 
 @app.command(epilog=EXIT_CODES)

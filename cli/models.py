@@ -102,6 +102,8 @@ class Reason(_Answer):
     factor: str
     component: str = ""
     points: float = 0
+    max_points: float | None = None
+    value: str | None = None
     explanation: str = ""
 
 
@@ -118,6 +120,8 @@ class Lead(_Answer):
     llm_score: int | None = None
     tier: str
     reasons: list[Reason] = []
+    factors: list[Reason] | None = None
+    score_bound: int | None = None
     pitch: str | None = None
     next_action: str | None = None
     score_source: str | None = None

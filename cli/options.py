@@ -15,6 +15,10 @@ EXIT_CODES: Final = (
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else there.")]
 WatchOption = Annotated[bool, typer.Option("--watch/--no-watch", help="Follow the job to its end.")]
+LimitOption = Annotated[
+    int | None, typer.Option(min=1, help="Score at most so many prospects, best baseline first.", show_default="all")
+]
+ForceOption = Annotated[bool, typer.Option("--force", help="Ask the model also about accounts that did not change.")]
 OptionOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -18,7 +18,10 @@ def _commands() -> dict[str, Any]:
     """Every command by its words; `jobs show` is `jobs`, since `show` may be left out."""
     commands: dict[str, Any] = {}
     for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]  # a group
-        for part, nested in getattr(command, "commands", {"": command}).items():
+        parts = getattr(command, "commands", {"": command})
+        if getattr(command, "invoke_without_command", False):
+            parts = {"": command, **parts}
+        for part, nested in parts.items():
             commands[f"{name} {part}".strip().removesuffix(" show")] = nested
     return commands
 

@@ -10,7 +10,17 @@ from tests.cli.server import RESULTS, Behaviour
 
 @pytest.mark.parametrize(
     "arguments",
-    [["run"], ["sync", "mock"], ["build"], ["score"], ["jobs"], ["leads"], ["leads", "hubspot:17"], ["status"]],
+    [
+        ["run"],
+        ["sync", "mock"],
+        ["build"],
+        ["score"],
+        ["score", "explain", "hubspot:17"],
+        ["jobs"],
+        ["leads"],
+        ["leads", "hubspot:17"],
+        ["status"],
+    ],
 )
 def test_every_command_prints_one_document(gtm: Gtm, two_leads: list[dict[str, Any]], arguments: list[str]) -> None:
     ended = gtm(*arguments, "--json")
