@@ -1,196 +1,233 @@
 """Ollama as its documented contract has it, on a free loopback port, with the faults that a test asks for.
 
-Stands in for failures that a real server can't be made to show. What it answers by default is derived from the account
-in the prompt, so that claims agree with the data. Source: ollama/ollama docs/api.md, server/routes.go.
+Stands in for failures that a real server can't be made to show, and for one whose speed is known. What it answers by
+default is derived from the account in the prompt, so that claims agree with the data. Source: ollama/ollama
+docs/api.md, server/routes.go, server/sched.go.
 """
 
+import asyncio
 import json
-import socket
-import struct
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from tests.fakes.serving import LocalServer
-
-Fault = Callable[[dict[str, Any]], "Reply"]
-PITCH = "We help fleet teams plan routes and service. May we show {account_name} how it works?"
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What goes over the wire. `is_dropped`: the connection is reset instead."""
-
-    status: int = 200
-    body: bytes = b""
-    headers: dict[str, str] = field(default_factory=dict)
-    is_dropped: bool = False
-
-
-def to_json(content: Any, status: int = 200, **headers: str) -> Reply:
-    return Reply(status, json.dumps(content).encode(), {"Content-Type": "application/json; charset=utf-8", **headers})
-
-
-def error(status: int, text: str, **headers: str) -> Fault:
-    return lambda request: to_json({"error": text}, status, **headers)
-
-
-def says(content: str, **changes: Any) -> Fault:
-    """200 with this text; `changes` overwrite the envelope (None takes a key out)."""
-
-    def reply(request: dict[str, Any]) -> Reply:
-        envelope = {
-            "model": request["model"],
-            "created_at": "2026-01-01T00:00:00Z",
-            "message": {"role": "assistant", "content": content},
-            "done": True,
-            "done_reason": "stop",
-            "total_duration": 50_000_000,
-            "load_duration": 1_000_000,
-            "prompt_eval_count": 400,
-            "prompt_eval_duration": 20_000_000,
-            "eval_count": 80,
-            "eval_duration": 29_000_000,
-        } | changes
-        return to_json({key: value for key, value in envelope.items() if value is not None})
-
-    return reply
-
-
-def account_of(request: dict[str, Any]) -> dict[str, Any]:
-    """The account in the last message, whatever is said after it."""
-    account, _ = json.JSONDecoder().raw_decode(request["messages"][-1]["content"])
-    return dict(account)
-
-
-def answer_for(account: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    """An answer that passes every check: it claims what the question's signals say."""
-    answer = {
-        "claims": account["signals"] or [{"field": "industry", "polarity": "neutral"}],
-        "lead_score": min(100, account["baseline_score"] + 4),
-        "next_action": "call",
-        "pitch": PITCH,
-    }
-    return answer | changes
-
-
-def answers(**changes: Any) -> Fault:
-    """The good answer with something changed."""
-    return lambda request: says(json.dumps(answer_for(account_of(request), **changes)))(request)
-
-
-good = answers()
-LLAMA_CONTEXT_ERROR = json.dumps(
-    {
-        "error": {
-            "code": 400,
-            "message": "request (9931 tokens) exceeds the available context size (4096 tokens), try increasing it",
-            "type": "exceed_context_size_error",
-            "n_prompt_tokens": 9931,
-            "n_ctx": 4096,
-        }
-    }
+from tests.fakes.ollama_faults import (
+    FAULTS,
+    LLAMA_CONTEXT_ERROR,
+    PITCH,
+    Fault,
+    account_of,
+    answer_for,
+    answers,
+    error,
+    good,
+    says,
 )
-FAULTS: dict[str, Fault] = {
-    "500": error(500, "model runner has unexpectedly stopped, this may be due to resource limitations"),
-    "500-repeat": error(500, "prediction aborted, token repeat limit reached"),
-    "503": error(503, "server busy, please try again.  maximum pending requests exceeded"),
-    "502-html": lambda request: Reply(502, b"<html>Bad Gateway</html>", {"Content-Type": "text/html"}),
-    "429": error(429, "too many requests", **{"Retry-After": "0"}),
-    "404-model": error(404, "model 'llama3.1' not found"),
-    "404-model-scheduler": error(404, 'model "llama3.1" not found, try pulling it first'),
-    "404-page": lambda request: Reply(404, b"404 page not found", {"Content-Type": "text/plain"}),
-    "400-context": error(400, LLAMA_CONTEXT_ERROR),
-    "400-other": error(400, "invalid JSON schema in format"),
-    "length": lambda request: says(json.dumps(answer_for(account_of(request)))[:60], done_reason="length")(request),
-    "done-false": says('{"claims": [' + " " * 31, done=False, done_reason=None, eval_count=None),
-    "padded": lambda request: says("\n\n  " + json.dumps(answer_for(account_of(request))) + " \n\t\n")(request),
-    "fenced": lambda request: says("```json\n" + json.dumps(answer_for(account_of(request))) + "\n```")(request),
-    "prose": says("Sure! Here is the JSON you asked for."),
-    "empty": says(""),
-    "extra-key": answers(tier="A"),
-    "out-of-range": answers(lead_score=140),
-    "unknown-enum": answers(next_action="sell_now"),
-    "no-message": says("", message=None),
-    "reset": lambda request: Reply(is_dropped=True),
-}
+from tests.fakes.ollama_runner import Busy, Runner
+from tests.fakes.ollama_v1 import to_native, to_openai, to_openai_models
+from tests.fakes.ollama_wire import Reply, WireServer, to_json
+
+__all__ = [
+    "FAULTS",
+    "LLAMA_CONTEXT_ERROR",
+    "PITCH",
+    "FakeOllama",
+    "Fault",
+    "Reply",
+    "account_of",
+    "answer_for",
+    "answers",
+    "error",
+    "good",
+    "says",
+    "to_json",
+]
+_PLAIN = {"Content-Type": "text/plain"}
+_NDJSON = {"Content-Type": "application/x-ndjson"}
+_CHARS_A_TOKEN = 4
 
 
-class FakeOllama(LocalServer):
-    """`script` holds the next replies to chats (empty: `default`); `chats` what was asked. A context manager."""
+def _nothing(_: dict[str, Any]) -> None:
+    pass
 
-    def __init__(self, models: dict[str, str] | None = None) -> None:
+
+class FakeOllama(WireServer):
+    """`script` holds the next replies to chats (empty: `default`); `chats` what was asked. A context manager.
+
+    `runner` says how fast it answers, how many at once, and how long a load takes. `on_chat` runs while a question
+    holds its slot, and may block.
+    """
+
+    def __init__(self, models: dict[str, str] | None = None, *, port: int = 0) -> None:
         self.models = {"llama3.1:latest": "digest-one"} if models is None else models
         self.default: Fault = good
         self.script: deque[Fault] = deque()
         self.chats: list[dict[str, Any]] = []
+        self.answered = 0
         self.warm_ups: list[dict[str, Any]] = []
-        self.on_chat: Callable[[dict[str, Any]], None] = lambda request: None
-        self.most_at_once = 0
-        self._at_once = 0
-        self._lock = threading.Lock()
-        super().__init__(_handler(self))
+        self.on_chat: Callable[[dict[str, Any]], None] = _nothing
+        self.pull_error: str | None = None
+        self.runner = Runner()
+        self._routes: dict[str, tuple[str, Callable[[bytes], Any]]] = {
+            "/": ("GET", self._root),
+            "/api/version": ("GET", self._version),
+            "/api/tags": ("GET", self._tags),
+            "/api/ps": ("GET", self._ps),
+            "/api/show": ("POST", self._show),
+            "/api/pull": ("POST", self._pull),
+            "/api/chat": ("POST", self._native_chat),
+            "/v1/models": ("GET", self._openai_models),
+            "/v1/chat/completions": ("POST", self._openai_chat),
+            "/fake/counts": ("GET", self._counts),
+        }
+        super().__init__(self._reply, port)
 
-    def reply_to(self, path: str, request: dict[str, Any]) -> Reply:
-        if path == "/api/chat":
-            return self._chat(request)
-        if path == "/api/tags":
-            items = [{"name": name, "model": name, "digest": digest, "size": 1} for name, digest in self.models.items()]
-            return to_json({"models": items})
-        if path == "/api/ps":
-            return to_json({"models": []})
-        if path == "/api/version":
-            return to_json({"version": "0.33.0"})
-        if path == "/api/show":
-            return to_json({"details": {"family": "llama"}, "model_info": {}, "capabilities": ["completion"]})
-        return Reply(404, b"404 page not found", {"Content-Type": "text/plain"})
+    @property
+    def most_at_once(self) -> int:
+        """Questions that held a slot at the same time, at most."""
+        return self.runner.most_at_once
 
-    def _chat(self, request: dict[str, Any]) -> Reply:
-        if not request["messages"]:
-            self.warm_ups.append(request)
-            loaded = {"model": request["model"], "message": {"role": "assistant", "content": ""}}
-            return to_json({**loaded, "done": True, "done_reason": "load"})
-        with self._lock:
-            self.chats.append(request)
-            fault = self.script.popleft() if self.script else self.default
-            self._at_once += 1
-            self.most_at_once = max(self.most_at_once, self._at_once)
+    async def _reply(self, method: str, path: str, body: bytes) -> Reply:
+        if path not in self._routes:
+            return Reply(404, b"404 page not found", _PLAIN)
+        wanted, route = self._routes[path]
+        if method != wanted:
+            return Reply(405, b"405 method not allowed", _PLAIN)
+        reply = route(body)
+        found: Reply = await reply if asyncio.iscoroutine(reply) else reply
+        return found
+
+    def _root(self, _: bytes) -> Reply:
+        return Reply(200, b"Ollama is running", _PLAIN)
+
+    def _version(self, _: bytes) -> Reply:
+        return to_json({"version": "0.33.0"})
+
+    def _tags(self, _: bytes) -> Reply:
+        items = [{"name": name, "model": name, "digest": digest, "size": 1} for name, digest in self.models.items()]
+        return to_json({"models": items})
+
+    def _ps(self, _: bytes) -> Reply:
+        name = self.runner.loaded_model
+        return to_json({"models": [{"name": name, "model": name, "size_vram": 0}] if name else []})
+
+    def _show(self, _: bytes) -> Reply:
+        return to_json({"details": {"family": "llama"}, "model_info": {}, "capabilities": ["completion"]})
+
+    def _pull(self, body: bytes) -> Reply:
+        request = json.loads(body)
+        name, is_streamed = request["model"], request.get("stream", True)
+        if self.pull_error is None:
+            self.models[name if ":" in name else f"{name}:latest"] = "digest-pulled"
+        elif not is_streamed:
+            return to_json({"error": self.pull_error}, 500)
+        last = {"status": "success"} if self.pull_error is None else {"error": self.pull_error}
+        if not is_streamed:
+            return to_json(last)
+        layer = {"status": "pulling 8eeb52dfb3bb", "digest": "sha256:8eeb52dfb3bb", "total": 100, "completed": 50}
+        return _to_lines([{"status": "pulling manifest"}, layer, last])
+
+    def _openai_models(self, _: bytes) -> Reply:
+        return to_openai_models(list(self.models))
+
+    def _counts(self, _: bytes) -> Reply:
+        runner = self.runner
+        counts = {"chats": len(self.chats), "answered": self.answered, "warm_ups": len(self.warm_ups)}
+        most = {"most_at_once": runner.most_at_once, "most_waiting": runner.most_waiting, "loads": runner.loads}
+        return to_json(counts | most)
+
+    async def _native_chat(self, body: bytes) -> Reply:
+        return await self._chat(body)
+
+    async def _openai_chat(self, body: bytes) -> Reply:
+        return to_openai(await self._chat(to_native(body)))
+
+    async def _chat(self, body: bytes) -> Reply:
+        if not body.strip():
+            return error(400, "missing request body")({})
         try:
-            self.on_chat(request)
-            return fault(request)
-        finally:
-            with self._lock:
-                self._at_once -= 1
+            request = json.loads(body)
+        except ValueError:
+            return error(400, "invalid character '}' looking for beginning of value")({})
+        if (refusal := self._refuse(request)) is not None:
+            return refusal
+        try:
+            return await self._load_only(request) if not request["messages"] else await self._answer_chat(request)
+        except Busy:
+            return FAULTS["503"](request)
+
+    def _refuse(self, request: dict[str, Any]) -> Reply | None:
+        """What is wrong with the request itself."""
+        name = request.get("model")
+        if not name:
+            return error(400, "model is required")(request)
+        if not {name, f"{name}:latest"} & self.models.keys():
+            return error(404, f"model '{name}' not found")(request)
+        if request.get("think"):
+            return error(400, f'"{name}" does not support thinking')(request)
+        if not isinstance(request.get("options", {}).get("num_ctx", 0), int):
+            return FAULTS["500-option"](request)
+        return None
+
+    async def _load_only(self, request: dict[str, Any]) -> Reply:
+        self.warm_ups.append(request)
+        is_unload = request.get("keep_alive") == 0
+        if is_unload:
+            self.runner.evict()
+        else:
+            await self.runner.load(request)
+        loaded = {"model": request["model"], "message": {"role": "assistant", "content": ""}}
+        return to_json({**loaded, "done": True, "done_reason": "unload" if is_unload else "load"})
+
+    async def _answer_chat(self, request: dict[str, Any]) -> Reply:
+        self.chats.append(request)
+        fault = self.script.popleft() if self.script else self.default
+        await self.runner.load(request)
+        window = request.get("options", {}).get("num_ctx", 4096)
+        if sum(len(message["content"]) for message in request["messages"]) // _CHARS_A_TOKEN > window:
+            if request.get("truncate") is False:
+                return FAULTS["400-context"](request)
+            fault = says("Which account do you mean?", prompt_eval_count=window // 2 + 2)
+        async with self.runner.slot(request):
+            if self.on_chat is not _nothing:
+                await _in_thread(self.on_chat, request)
+            reply = fault(request)
+        self.answered += 1
+        return reply if request.get("stream") is False else _to_stream(reply)
 
 
-def _handler(fake: FakeOllama) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self._answer({})
+async def _in_thread(work: Callable[[dict[str, Any]], None], request: dict[str, Any]) -> None:
+    """Not asyncio's pool: it has few threads, and waits for them at the end."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
 
-        def do_POST(self) -> None:
-            self._answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+    def end(raised: Exception | None) -> None:
+        if not done.done():
+            done.set_exception(raised) if raised else done.set_result(None)
 
-        def _answer(self, request: dict[str, Any]) -> None:
-            reply = fake.reply_to(self.path, request)
-            if reply.is_dropped:
-                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                self.close_connection = True
-                self.connection.close()
-                return
-            try:
-                self.send_response(reply.status)
-                for name, value in {**reply.headers, "Content-Length": str(len(reply.body))}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(reply.body)
-            except (BrokenPipeError, ConnectionResetError):
-                self.close_connection = True  # the caller gave up; so does a real server
+    def run() -> None:
+        raised = None
+        try:
+            work(request)
+        except Exception as failure:  # goes to the caller, whose connection it breaks
+            raised = failure
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(end, raised)
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
+    threading.Thread(target=run, daemon=True).start()
+    await done
 
-    return Handler
+
+def _to_stream(reply: Reply) -> Reply:
+    """As Ollama answers by default: NDJSON, the text in pieces, the counters last."""
+    if reply.status != 200 or reply.is_dropped or not reply.headers.get("Content-Type", "").startswith("application/"):
+        return reply
+    whole = json.loads(reply.body)
+    text = whole["message"]["content"]
+    piece = {"model": whole["model"], "message": {"role": "assistant", "content": text}, "done": False}
+    return _to_lines([piece, {**whole, "message": {"role": "assistant", "content": ""}}])
+
+
+def _to_lines(items: list[dict[str, Any]]) -> Reply:
+    return Reply(200, b"".join(json.dumps(item).encode() + b"\n" for item in items), _NDJSON, is_chunked=True)
