@@ -119,17 +119,20 @@ async def receive_webhook(request: Request) -> WebhookReceipt:
 def list_leads(
     tier: Annotated[str | None, Query(pattern="^[A-D]$")] = None,
     min_score: Annotated[int | None, Query(ge=0, le=100)] = None,
+    include_inactive: Annotated[bool, Query(description="also leads that are no active prospects any more")] = False,
     cursor: str | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> LeadPage:
     warehouse = open_warehouse(warehouse_settings())
-    return read_leads(warehouse, limit=limit, cursor=cursor, tier=tier, min_score=min_score)
+    return read_leads(
+        warehouse, limit=limit, cursor=cursor, tier=tier, min_score=min_score, include_inactive=include_inactive
+    )
 
 
 @app.get(
     "/v1/leads/{account_id}",
     operation_id="getLead",
-    summary="One lead with its reasons, claims, provenance and history",
+    summary="One lead: score, every factor, claims, pitch, provenance, and its history with reasons",
     tags=["leads"],
     responses=problem_responses(401, 404, 503),
     dependencies=[Depends(require_caller)],

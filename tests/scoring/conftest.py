@@ -22,11 +22,13 @@ _DDL = (
         employees integer, fleet_size integer, visits_90d integer, high_intent_visits_90d integer,
         days_since_last_visit integer, engaged_contacts_90d integer, open_opportunities integer,
         open_pipeline_usd decimal(18,2), is_active_prospect boolean, fit_score integer, engagement_score integer,
-        baseline_score integer, profile_hash text, dbt_run_id text, dbt_updated_at timestamp)""",
+        baseline_score integer, profile_hash text, weights_version text, dbt_run_id text, dbt_updated_at timestamp)""",
     """create table if not exists analytics.fct_account_score_factors (
         account_id text, factor text, component text, value text, points decimal(6,2), max_points decimal(6,2),
         explanation text, dbt_run_id text, dbt_updated_at timestamp)""",
 )
+
+_NOT_HASHED = ("dbt_", "account_name", "is_active_prospect", "weights_version")
 
 
 @dataclass
@@ -65,6 +67,7 @@ def account(number: int, **changes: Any) -> dict[str, Any]:
         "open_opportunities": 0,
         "open_pipeline_usd": Decimal(0),
         "is_active_prospect": True,
+        "weights_version": "weights-1",
         "fit_score": 30,
         "engagement_score": min(50, number),
         "dbt_run_id": "build-1",
@@ -72,7 +75,7 @@ def account(number: int, **changes: Any) -> dict[str, Any]:
     }
     row |= changes
     row.setdefault("baseline_score", row["fit_score"] + row["engagement_score"])
-    hashed = sorted((key, str(value)) for key, value in row.items() if not key.startswith(("dbt_", "account_name")))
+    hashed = sorted((key, str(value)) for key, value in row.items() if not key.startswith(_NOT_HASHED))
     row.setdefault("profile_hash", hashlib.md5(repr(hashed).encode()).hexdigest())
     return row
 

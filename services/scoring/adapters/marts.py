@@ -144,7 +144,8 @@ def read_accounts(warehouse: Warehouse, account_ids: Sequence[str]) -> list[Acco
         accounts = connection.execute(
             _among(
                 f"select account_id, account_name, domain, {columns}, baseline_score, fit_score, engagement_score,"
-                " profile_hash, dbt_run_id, dbt_updated_at from analytics.dim_accounts where account_id in :wanted"
+                " profile_hash, weights_version, is_active_prospect, dbt_run_id, dbt_updated_at"
+                " from analytics.dim_accounts where account_id in :wanted"
             ),
             wanted,
         ).mappings()
@@ -174,6 +175,8 @@ def _to_profile(row: sa.RowMapping, factors: list[Factor]) -> AccountProfile:
         dbt_run_id=row["dbt_run_id"],
         mart_updated_at=row["dbt_updated_at"],
         factors=tuple(factors),
+        weights_version=row["weights_version"],
+        inactive_reason=None if row["is_active_prospect"] else "customer",
     )
 
 

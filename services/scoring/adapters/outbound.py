@@ -6,17 +6,18 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
-from services.scoring.adapters.outbound_tables import SCHEMA, lead_score_history, lead_scores, read_table_names
+from services.scoring.adapters.outbound_tables import lead_score_history, lead_scores, present_columns
 from shared.errors import InvalidRequest, NotFound
 from shared.warehouse import Warehouse
 
-_JSON_COLUMNS = ("reasons", "claims", "changed")
+_JSON_COLUMNS = ("reasons", "factors", "claims", "changed")
+_DETAILS = ("factors", "llm_answer")  # long: only one lead's answer has them
 
 
 class LeadReason(BaseModel):
-    """`points` are signed; `max_points` is null for the model's own adjustment."""
+    """A factor. `points` are signed; `max_points` is null for the model's own adjustment."""
 
     factor: str
     component: str
@@ -45,16 +46,21 @@ class Lead(BaseModel):
     engagement_score: int
     llm_score: int | None
     tier: str
+    is_active: bool
+    inactive_reason: str | None
     reasons: list[LeadReason]
     claims: list[LeadClaim]
     pitch: str
     next_action: str
+    proposed_action: str | None
     score_source: str
     pitch_source: str
     profile_hash: str
     input_key: str
     prompt_version: str
     rules_version: str
+    weights_version: str | None
+    score_bound: int | None
     model_name: str
     model_digest: str
     temperature: float
@@ -69,8 +75,19 @@ class Lead(BaseModel):
     scored_at: datetime
 
 
+class ChangeReason(BaseModel):
+    """Why a lead changed. `kind`: first, factor, clamp, baseline, llm, prompt, model, rules, weights, bound, tier,
+    name, activity or answer. The `points` of one change add up to the change of its lead score."""
+
+    model_config = ConfigDict(extra="allow")
+
+    kind: str
+    points: float | None = None
+    explanation: str = ""
+
+
 class LeadChange(BaseModel):
-    """One row of `lead_score_history`. `changed`: column -> [before, after]."""
+    """One row of `lead_score_history`. `changed`: column -> [before, after]; `reasons` null: an older release's row."""
 
     job_id: str
     lead_score: int
@@ -79,6 +96,7 @@ class LeadChange(BaseModel):
     llm_score: int | None
     tier: str
     changed: dict[str, list[Any]]
+    reasons: list[ChangeReason] | None
     score_source: str
     pitch_source: str
     input_key: str
@@ -87,8 +105,11 @@ class LeadChange(BaseModel):
 
 
 class LeadDetail(Lead):
-    """A lead with its history, newest first."""
+    """A lead with every factor of its baseline, the model's answer as it was written (untrusted: show it to people,
+    never to programs), and its history, newest first. `factors` null: an older release's row."""
 
+    factors: list[LeadReason] | None
+    llm_answer: str | None
     history: list[LeadChange]
 
 
@@ -106,13 +127,16 @@ def read_leads(
     cursor: str | None = None,
     tier: str | None = None,
     min_score: int | None = None,
+    include_inactive: bool = False,
 ) -> LeadPage:
     """Best score first, then by account_id. The cursor names the last row seen, so new rows shift no page.
+
+    Leads whose account is no active prospect any more are left out unless `include_inactive`.
 
     Raises:
         InvalidRequest: `cursor-invalid`.
     """
-    statement = sa.select(lead_scores).order_by(lead_scores.c.lead_score.desc(), lead_scores.c.account_id)
+    statement = sa.select().order_by(lead_scores.c.lead_score.desc(), lead_scores.c.account_id)
     if tier is not None:
         statement = statement.where(lead_scores.c.tier == tier)
     if min_score is not None:
@@ -122,9 +146,12 @@ def read_leads(
         same_score = sa.and_(lead_scores.c.lead_score == score, lead_scores.c.account_id > account_id)
         statement = statement.where(sa.or_(lead_scores.c.lead_score < score, same_score))
     with warehouse.outbound() as connection:
-        if "lead_scores" not in read_table_names(connection, SCHEMA):
+        columns = [column for column in present_columns(connection, lead_scores) if column.name not in _DETAILS]
+        if not columns:
             return LeadPage(items=[])
-        rows = connection.execute(statement.limit(limit + 1)).mappings().all()
+        if not include_inactive and any(column is lead_scores.c.is_active for column in columns):
+            statement = statement.where(lead_scores.c.is_active)
+        rows = connection.execute(statement.add_columns(*columns).limit(limit + 1)).mappings().all()
     page = [Lead.model_validate(_parse_json(row)) for row in rows[:limit]]
     return LeadPage(items=page, next_cursor=_to_cursor(page[-1]) if len(rows) > limit else None)
 
@@ -135,19 +162,10 @@ def read_lead(warehouse: Warehouse, account_id: str) -> LeadDetail:
     Raises:
         NotFound: `lead-not-found`.
     """
-    history = (
-        sa.select(lead_score_history)
-        .where(lead_score_history.c.account_id == account_id)
-        .order_by(lead_score_history.c.scored_at.desc(), lead_score_history.c.job_id)
-    )
     with warehouse.outbound() as connection:
-        row = None
-        if "lead_scores" in read_table_names(connection, SCHEMA):
-            row = (
-                connection.execute(sa.select(lead_scores).where(lead_scores.c.account_id == account_id))
-                .mappings()
-                .first()
-            )
+        columns = present_columns(connection, lead_scores)
+        lead = sa.select(*columns).where(lead_scores.c.account_id == account_id)
+        row = connection.execute(lead).mappings().first() if columns else None
         if row is None:
             raise NotFound(
                 f"No lead for account {account_id}. Check the id (GET /v1/leads lists them), or score it: "
@@ -155,12 +173,17 @@ def read_lead(warehouse: Warehouse, account_id: str) -> LeadDetail:
                 code="lead-not-found",
                 title="There is no such lead",
             )
+        history = (
+            sa.select(*present_columns(connection, lead_score_history))
+            .where(lead_score_history.c.account_id == account_id)
+            .order_by(lead_score_history.c.scored_at.desc(), lead_score_history.c.job_id)
+        )
         changes = connection.execute(history).mappings().all()
     return LeadDetail.model_validate({**_parse_json(row), "history": [_parse_json(change) for change in changes]})
 
 
 def _parse_json(row: sa.RowMapping) -> dict[str, Any]:
-    return {name: json.loads(value) if name in _JSON_COLUMNS else value for name, value in row.items()}
+    return {name: json.loads(value) if value and name in _JSON_COLUMNS else value for name, value in row.items()}
 
 
 def _to_cursor(lead: Lead) -> str:

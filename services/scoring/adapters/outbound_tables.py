@@ -1,6 +1,7 @@
 """REVERSE_ETL_OUTBOUND: what sales systems read. The comments are the documentation, and go into the warehouse."""
 
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateTable, SetColumnComment, SetTableComment
@@ -33,10 +34,20 @@ lead_scores = sa.Table(
     _whole("engagement_score", "0..50"),
     _whole("llm_score", "0..100 as the model answered; null when the score is the baseline alone", null=True),
     _text("tier", "A, B, C or D, from lead_score by GTM_TIER_A, _B, _C"),
+    sa.Column(
+        "is_active",
+        sa.Boolean,
+        nullable=False,
+        server_default=sa.true(),
+        comment="the account is an active prospect; a lead that is none any more is kept as it was",
+    ),
+    _text("inactive_reason", "customer, gone (deleted or merged away); null while is_active", null=True),
     _text("reasons", "JSON list, strongest first: factor, component, points (signed), max_points, value, explanation"),
+    _text("factors", "JSON list of every factor of baseline_score, as reasons has them; null: an older row", null=True),
     _text("claims", "JSON list of the model's claims that the data bears out: field, polarity"),
     _text("pitch", "text for the account, facts filled in by code"),
     _text("next_action", "book_demo, call, email, nurture or wait; the model chooses among what the tier allows"),
+    _text("proposed_action", "next_action as the model proposed it; null: no answer, or an older row", null=True),
     _text("score_source", "llm or baseline"),
     _text("pitch_source", "llm or template"),
     _text("profile_hash", "analytics.dim_accounts.profile_hash that was scored"),
@@ -45,6 +56,12 @@ lead_scores = sa.Table(
     ),
     _text("prompt_version", "hash of the prompt file"),
     _text("rules_version", "hash of answer schema, model options, pitch policy, bound and tiers"),
+    _text(
+        "weights_version",
+        "analytics.dim_accounts.weights_version: weights of the baseline; null: an older row",
+        null=True,
+    ),
+    _whole("score_bound", "GTM_SCORE_BOUND when scored; null: an older row", null=True),
     _text("model_name", "model asked, as OLLAMA_MODEL names it"),
     _text("model_digest", "digest of the model's files, from the server"),
     sa.Column("temperature", sa.Float, nullable=False, comment="sampling temperature asked for"),
@@ -56,6 +73,11 @@ lead_scores = sa.Table(
     _whole("completion_tokens", "over all attempts, as the server counted"),
     _whole("llm_duration_ms", "over all attempts, as the server measured"),
     _whole("attempts", "answers asked for; 0 would mean none"),
+    _text(
+        "llm_answer",
+        "the answer that counted as the model wrote it, cut at 4000 characters; untrusted, for audits alone. Null: none",
+        null=True,
+    ),
     _time("scored_at", "when this row was made"),
     comment="One row per account: the current lead.",
 )
@@ -71,6 +93,13 @@ lead_score_history = sa.Table(
     _whole("llm_score", "model's answer behind it; null when there was none", null=True),
     _text("tier", "tier that the job wrote"),
     _text("changed", "JSON object of what changed: column -> [before, after]; empty on the first"),
+    _text(
+        "reasons",
+        "JSON list of why: kind (first, factor, clamp, baseline, llm, prompt, model, rules, weights, bound, tier, name, "
+        "activity, answer), points (signed; they add up to the change of lead_score), before, after, explanation; null: an "
+        "older row",
+        null=True,
+    ),
     _text("score_source", "llm or baseline"),
     _text("pitch_source", "llm or template"),
     _text("input_key", "question behind it"),
@@ -97,19 +126,58 @@ score_rejects = sa.Table(
 
 
 def create_outbound_tables(connection: sa.Connection) -> None:
-    """Create what is missing, with its comments. A repeat changes nothing; the schema must exist."""
-    present = read_table_names(connection, SCHEMA)
+    """Create what is missing with its comments, columns of a newer release too. A repeat changes nothing; the schema
+    must exist."""
     for table in outbound_metadata.sorted_tables:
-        if table.name in present:
-            continue
-        connection.execute(CreateTable(table, if_not_exists=True))
-        if not connection.dialect.inline_comments:
-            connection.execute(SetTableComment(table))
-            for column in table.columns:
-                connection.execute(SetColumnComment(column))
+        present = _read_column_names(connection, table)
+        if not present:
+            _create_table(connection, table)
+        for column in table.columns if present else ():
+            if column.name not in present:
+                _add_column(connection, column)
+
+
+def present_columns(connection: sa.Connection, table: sa.Table) -> list[sa.ColumnElement[object]]:
+    """What to select of a table: a column that an earlier release did not write yet is null, or its default. Empty: the
+    table is not there."""
+    present = _read_column_names(connection, table)
+    if not present:
+        return []
+    return [column if column.name in present else _stand_in(column) for column in table.columns]
 
 
 def read_table_names(connection: sa.Connection, schema: str) -> set[str]:
     """Tables and views of one schema, in lower case on both engines."""
     listing = sa.text("select table_name from information_schema.tables where lower(table_schema) = :schema")
     return {str(name).lower() for name in connection.execute(listing, {"schema": schema}).scalars()}
+
+
+def _read_column_names(connection: sa.Connection, table: sa.Table) -> set[str]:
+    listing = sa.text(
+        "select column_name from information_schema.columns"
+        " where lower(table_schema) = :schema and lower(table_name) = :name"
+    )
+    found = connection.execute(listing, {"schema": table.schema, "name": table.name})
+    return {str(name).lower() for name in found.scalars()}
+
+
+def _create_table(connection: sa.Connection, table: sa.Table) -> None:
+    connection.execute(CreateTable(table, if_not_exists=True))
+    if not connection.dialect.inline_comments:
+        connection.execute(SetTableComment(table))
+        for column in table.columns:
+            connection.execute(SetColumnComment(column))
+
+
+def _add_column(connection: sa.Connection, column: sa.Column[Any]) -> None:
+    """Rows that are there get null, or the default."""
+    kind = column.type.compile(dialect=connection.dialect)
+    default = " default true" if column.server_default is not None else ""
+    name = f"{column.table.schema}.{column.table.name}"
+    connection.execute(sa.text(f"alter table {name} add column {column.name} {kind}{default}"))
+    connection.execute(SetColumnComment(column))
+
+
+def _stand_in(column: sa.Column[Any]) -> sa.ColumnElement[object]:
+    value = sa.true() if column.server_default is not None else sa.null()
+    return sa.cast(value, column.type).label(column.name)

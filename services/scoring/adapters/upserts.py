@@ -8,11 +8,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from services.scoring.adapters.outbound_tables import (
-    SCHEMA,
     create_outbound_tables,
     lead_score_history,
     lead_scores,
-    read_table_names,
+    present_columns,
     score_rejects,
 )
 from services.scoring.domain.interview import Interview, Refusal
@@ -49,7 +48,7 @@ def upsert_batch(
     """
     key = "job_id" if force else "input_key"
     with warehouse.outbound(write=True) as connection:
-        stored = _read_stored(connection, [lead["account_id"] for lead in leads])
+        stored = _read_stored(connection, [lead["account_id"] for lead in leads], list(lead_scores.columns))
         fresh = [lead for lead in leads if _overwrites(lead, stored.get(lead["account_id"]), key)]
         history = [to_history_row(before, lead) for lead, before in _changed(fresh, stored)]
         # All staged before the first merge: Snowflake commits at DDL, which would commit a merge before the check.
@@ -68,9 +67,8 @@ def upsert_batch(
 def read_stored_leads(warehouse: Warehouse, account_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Current rows of these accounts by id, as stored; those without one are left out."""
     with warehouse.outbound() as connection:
-        if "lead_scores" not in read_table_names(connection, SCHEMA):
-            return {}
-        return _read_stored(connection, account_ids)
+        columns = present_columns(connection, lead_scores)
+        return _read_stored(connection, account_ids, columns) if columns else {}
 
 
 def read_job_totals(warehouse: Warehouse, job_id: str) -> dict[str, int]:
@@ -114,8 +112,10 @@ def _to_reject_row(account_id: str, job_id: str, refusal: Refusal, rejected_at: 
     }
 
 
-def _read_stored(connection: sa.Connection, account_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    statement = sa.select(lead_scores).where(lead_scores.c.account_id.in_(list(account_ids)))
+def _read_stored(
+    connection: sa.Connection, account_ids: Sequence[str], columns: Sequence[sa.ColumnElement[Any]]
+) -> dict[str, dict[str, Any]]:
+    statement = sa.select(*columns).where(lead_scores.c.account_id.in_(list(account_ids)))
     return {row["account_id"]: dict(row) for row in connection.execute(statement).mappings()}
 
 

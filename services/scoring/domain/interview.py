@@ -65,6 +65,7 @@ class Interview:
     profile: AccountProfile
     pitch: str
     answer: LeadAnswer | None = None
+    raw_answer: str | None = None  # what `answer` was read from
     has_own_pitch: bool = False
     is_failed: bool = False
     refusals: list[Refusal] = field(default_factory=list)
@@ -131,7 +132,7 @@ def _judge(reply: ModelReply, outcome: Interview, policy: PitchPolicy) -> tuple[
             return "truncated", []
         outcome.refuse(refused.code, refused.reason, reply.text)
         return "unreadable", [refused.reason]
-    outcome.answer = answer
+    outcome.answer, outcome.raw_answer = answer, reply.text[:_MAX_RAW_CHARS]
     pitch_findings = check_pitch(answer.pitch, outcome.profile, policy)
     findings = [*pitch_findings, *check_claims(answer.claims, outcome.profile)]
     if findings:

@@ -1,4 +1,4 @@
-"""One row of `lead_scores` from an interview, and what a new row changes of the stored one. JSON columns are text."""
+"""One row of `lead_scores` from an interview. JSON columns are text."""
 
 import json
 from collections.abc import Mapping
@@ -6,22 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from services.scoring.domain.history import to_changes as to_changes
+from services.scoring.domain.history import to_history_row as to_history_row
+from services.scoring.domain.history import to_shown_change as to_shown_change
 from services.scoring.domain.interview import Interview
 from services.scoring.domain.policy import PitchPolicy
 from services.scoring.domain.prompt import Prompt
-from services.scoring.domain.score import final_score, input_key, to_rules_version, to_tier, top_reasons
+from services.scoring.domain.score import all_factors, final_score, input_key, to_rules_version, to_tier, top_reasons
 from services.scoring.settings import ScoringSettings
 
-_MATERIAL = (
-    "lead_score",
-    "baseline_score",
-    "tier",
-    "next_action",
-    "pitch",
-    "score_source",
-    "pitch_source",
-    "account_name",
-)
 # The model chooses among what its tier allows; the first is taken where it chose something else, or nothing.
 _ACTIONS_OF_TIER: dict[str, tuple[str, ...]] = {
     "A": ("call", "book_demo", "email"),
@@ -83,16 +76,22 @@ def to_lead_row(outcome: Interview, rules: Rules, scored_at: datetime) -> dict[s
         "engagement_score": profile.engagement_score,
         "llm_score": llm_score,
         "tier": tier,
+        "is_active": profile.inactive_reason is None,
+        "inactive_reason": profile.inactive_reason,
         "reasons": _dump(top_reasons(profile.factors, profile.baseline_score, score)),
+        "factors": _dump(all_factors(profile.factors)),
         "claims": _dump(outcome.supported_claims),
         "pitch": outcome.pitch,
         "next_action": to_next_action(tier, answer.next_action if answer else None),
+        "proposed_action": answer.next_action if answer else None,
         "score_source": "llm" if answer else "baseline",
         "pitch_source": "llm" if outcome.has_own_pitch else "template",
         "profile_hash": profile.profile_hash,
         "input_key": key,
         "prompt_version": rules.prompt_version,
         "rules_version": rules.rules_version,
+        "weights_version": profile.weights_version,
+        "score_bound": rules.bound,
         "model_name": rules.model_name,
         "model_digest": rules.model_digest,
         "temperature": rules.temperature,
@@ -104,6 +103,7 @@ def to_lead_row(outcome: Interview, rules: Rules, scored_at: datetime) -> dict[s
         "completion_tokens": outcome.completion_tokens,
         "llm_duration_ms": outcome.duration_ms,
         "attempts": outcome.attempts,
+        "llm_answer": outcome.raw_answer,
         "scored_at": scored_at,
     }
 
@@ -112,32 +112,6 @@ def to_next_action(tier: str, proposed: str | None) -> str:
     """What to do next: no demo is booked with a cold account, and no hot one waits, whatever the model says."""
     allowed = _ACTIONS_OF_TIER[tier]
     return proposed if proposed in allowed else allowed[0]
-
-
-def to_changes(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """Column -> [before, after] of what a rep would notice; empty where there was no row before."""
-    if before is None:
-        return {}
-    return {name: [before[name], after[name]] for name in _MATERIAL if before[name] != after[name]}
-
-
-def to_shown_change(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What a dry run lists about an account; None where nothing would change."""
-    changes = to_changes(before, after)
-    if before is not None and not changes:
-        return None
-    shown = {name: after[name] for name in ("account_id", "lead_score", "tier", "pitch_source")}
-    return {**shown, "is_new": before is None, "changed": changes}
-
-
-def to_history_row(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> dict[str, Any]:
-    """Every column of `lead_score_history`."""
-    same = ("account_id", "job_id", "lead_score", "baseline_score", "llm_score", "tier", "score_source", "pitch_source")
-    return {
-        **{name: after[name] for name in (*same, "input_key", "dbt_run_id", "scored_at")},
-        "previous_lead_score": before["lead_score"] if before else None,
-        "changed": _dump(to_changes(before, after)),
-    }
 
 
 def _dump(content: Any) -> str:

@@ -114,6 +114,8 @@ class AccountProfile:
     dbt_run_id: str
     mart_updated_at: datetime
     factors: tuple[Factor, ...] = ()
+    weights_version: str | None = None
+    inactive_reason: str | None = None  # why the account is no active prospect; None: it is one
 
     def factor_of(self, name: str) -> Factor | None:
         """The factor that judges a field, the one with most weight where there are several."""

@@ -27,17 +27,7 @@ def to_tier(score: int, thresholds: Mapping[str, int]) -> str:
 def top_reasons(factors: Sequence[Factor], baseline: int, score: int, limit: int = MAX_REASONS) -> list[dict[str, Any]]:
     """The factors that moved the score most, with signed points; last the model's adjustment where it made one."""
     ranked = sorted((item for item in factors if item.points), key=lambda item: (-abs(item.points), item.factor))
-    reasons: list[dict[str, Any]] = [
-        {
-            "factor": item.factor,
-            "component": item.component,
-            "points": float(item.points),
-            "max_points": float(item.max_points),
-            "value": item.value,
-            "explanation": item.explanation,
-        }
-        for item in ranked[:limit]
-    ]
+    reasons = [_to_json(item) for item in ranked[:limit]]
     if score != baseline:
         reasons.append(
             {
@@ -50,6 +40,23 @@ def top_reasons(factors: Sequence[Factor], baseline: int, score: int, limit: int
             }
         )
     return reasons
+
+
+def all_factors(factors: Sequence[Factor]) -> list[dict[str, Any]]:
+    """Every factor of the baseline, fit before engagement, the one with most points first: what the score was made of."""
+    ranked = sorted(factors, key=lambda item: (item.component != "fit", -abs(item.points), item.factor))
+    return [_to_json(item) for item in ranked]
+
+
+def _to_json(item: Factor) -> dict[str, Any]:
+    return {
+        "factor": item.factor,
+        "component": item.component,
+        "points": float(item.points),
+        "max_points": float(item.max_points),
+        "value": item.value,
+        "explanation": item.explanation,
+    }
 
 
 def input_key(profile_hash: str, prompt_version: str, model_digest: str, rules_version: str) -> str:
