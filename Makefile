@@ -6,7 +6,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3 || command -v pyth
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-CODE := services shared cli local tests benchmarks docker
+CODE := services shared cli local tests benchmarks evaluation docker
 export PYTHONUNBUFFERED := 1
 
 ##@ Start here
@@ -39,7 +39,7 @@ reset: down ## forget everything: warehouse, jobs, logs (asks first; FORCE=1 doe
 	rm -rf "$${GTM_DATA_DIR:-var}"
 
 ##@ Change it
-.PHONY: setup check format lint types lock docker-smoke bench sequences mutants conservation crm-truth sync-kills change-events
+.PHONY: setup check format lint types lock docker-smoke bench eval sequences mutants conservation crm-truth sync-kills change-events
 setup: $(STAMP) ## install everything into .venv
 
 check: lint types workflows ## all that CI checks beside the tests
@@ -93,6 +93,9 @@ change-events: $(STAMP) ## a burst of events through real processes, compared wi
 
 mutants: $(STAMP) ## break each model in turn: a test must go red (ONLY= a part of names)
 	$(BIN)/python -m tests.dbt.run_mutants $(ONLY)
+
+eval: $(STAMP) ## are the scores and pitches any good? figures into evaluation/results/ (ONLY= a name, docs/evaluation.md)
+	$(BIN)/python -m evaluation $(ONLY)
 
 bench: $(STAMP) ## ratios against a baseline in the same run, into benchmarks/results/
 	$(BIN)/python -m benchmarks
