@@ -55,7 +55,7 @@ def choose_endpoints(settings: LocalSettings, say: Callable[[str], None]) -> End
         url("redis", LOOPBACK, settings.redis_port, "GTM_REDIS_PORT").replace("http", "redis") + "/0"
     )
     ollama, ollama_model = settings.ollama_host, settings.ollama_model
-    brings_model = not ollama_answers(ollama)
+    brings_model = not model_answers(ollama, settings.model_api)
     if brings_model:
         ollama, ollama_model = url("model", LOOPBACK, settings.model_port, "GTM_MODEL_PORT"), LOCAL_MODEL_NAME
     return Endpoints(
@@ -86,16 +86,20 @@ def read_endpoints(path: Path) -> Endpoints | None:
         return None
 
 
-def ollama_answers(hosts: str) -> bool:
-    """One of the comma-separated hosts answers /api/version within a second."""
-    return any(http_answers(f"{_with_scheme(host)}/api/version") for host in hosts.split(",") if host.strip())
+def model_answers(hosts: str, api: str) -> bool:
+    """One of the comma-separated hosts speaks this API (GTM_MODEL_API), and says so within a second."""
+    path = "/v1/models" if api == "openai" else "/api/version"
+    return any(http_answers(f"{_with_scheme(host)}{path}") for host in hosts.split(",") if host.strip())
 
 
 def http_answers(url: str) -> bool:
-    """GET gives 200 within a second."""
+    """GET gives 200 within a second, or asks for a key."""
     try:
         with _DIRECT.open(url, timeout=_PROBE_SECONDS) as response:
             return bool(response.status == 200)
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code == 401
     except (urllib.error.URLError, OSError, ValueError):
         return False
 

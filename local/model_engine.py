@@ -45,19 +45,25 @@ class Completion:
     completion_ms: float
 
 
+def to_params(path: Path, *, slots: int, context_tokens: int, threads: int) -> xllamacpp.CommonParams:
+    """llama.cpp's settings for this model on a laptop."""
+    params = xllamacpp.CommonParams()
+    params.model.path = str(path)
+    params.n_parallel = slots
+    params.n_ctx = slots * context_tokens
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
+    params.cache_ram_mib = _PROMPT_CACHE_MIB
+    params.verbosity = _ERRORS_ONLY
+    params.fit_params = params.ui = params.endpoint_slots = False
+    params.warmup = True
+    return params
+
+
 class LlamaEngine:
     """A loaded model that gives `slots` answers at once, `context_tokens` each. Calls may come from any thread."""
 
     def __init__(self, path: Path, *, slots: int, context_tokens: int, threads: int) -> None:
-        params = xllamacpp.CommonParams()
-        params.model.path = str(path)
-        params.n_parallel = slots
-        params.n_ctx = slots * context_tokens
-        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
-        params.cache_ram_mib = _PROMPT_CACHE_MIB
-        params.verbosity = _ERRORS_ONLY
-        params.fit_params = params.ui = params.endpoint_slots = False
-        params.warmup = True
+        params = to_params(path, slots=slots, context_tokens=context_tokens, threads=threads)
         with tempfile.TemporaryDirectory(prefix="gtm-model-") as folder:
             # llama.cpp brings its own HTTP server. Nobody shall reach it, so it gets a socket that is unlinked at once.
             socket = os.path.join(folder, "unused.sock")

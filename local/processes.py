@@ -65,6 +65,7 @@ def child_environment(settings: LocalSettings, endpoints: Endpoints) -> dict[str
         "GTM_ENV": "local",
         "GTM_DATA_DIR": str(settings.data_dir.resolve()),
         "REDIS_URL": endpoints.redis,
+        "GTM_MODEL_API": "ollama" if endpoints.brings_model else settings.model_api,
         "OLLAMA_HOST": endpoints.ollama,
         "OLLAMA_MODEL": endpoints.ollama_model,
         "GTM_SOFT_SHUTDOWN_SECONDS": str(_SOFT_SHUTDOWN_SECONDS),

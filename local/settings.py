@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -25,6 +26,7 @@ class LocalSettings(EnvSettings):
     # Set by the user, each of these replaces a process of the stack.
     redis_url: str | None = Field(None, validation_alias="REDIS_URL")
     ollama_host: str = Field("http://127.0.0.1:11434", validation_alias="OLLAMA_HOST")
+    model_api: Literal["ollama", "openai"] = Field("ollama", validation_alias="GTM_MODEL_API")
     ollama_model: str = Field("llama3.1", validation_alias="OLLAMA_MODEL")
 
     @property

@@ -150,8 +150,10 @@ def settings(ollama: FakeOllama) -> ScoringSettings:
 
 
 def to_settings(host: str, **changes: Any) -> ScoringSettings:
-    """Scoring settings without pauses."""
-    return ScoringSettings(**{"OLLAMA_HOST": host, "GTM_MODEL_BACKOFF_SECONDS": 0, **changes})
+    """Scoring settings without pauses, and with little patience."""
+    return ScoringSettings(
+        **{"OLLAMA_HOST": host, "GTM_MODEL_BACKOFF_SECONDS": 0, "GTM_MODEL_PATIENCE_SECONDS": 0.2, **changes}
+    )
 
 
 def read_table(warehouse: Warehouse, table: str) -> list[dict[str, Any]]:

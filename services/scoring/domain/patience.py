@@ -4,6 +4,8 @@ import random
 from dataclasses import dataclass
 
 _LONGEST_SECONDS = 20.0
+_LONGEST_PROBE_SECONDS = 2.0  # a look costs a server nothing, and one that is back is used so much sooner
+_SHORTEST_PROBE_SECONDS = 0.02
 
 
 def to_delay(base_seconds: float, tries: int, retry_after: float | None) -> float:
@@ -12,6 +14,17 @@ def to_delay(base_seconds: float, tries: int, retry_after: float | None) -> floa
         return min(retry_after, _LONGEST_SECONDS)
     bound = min(_LONGEST_SECONDS, base_seconds * 2 ** (tries - 1))
     return random.uniform(bound / 2, bound)  # nosec B311: spreads load, hides nothing
+
+
+def to_probe_delay(base_seconds: float, failures: int, looks: int, retry_after: float | None) -> float:
+    """Seconds before look number `looks` + 1 at a host that is left out.
+
+    The first waits as long as `failures` in a row of its answers ask for (a host that takes every look and refuses every
+    question must not be asked in a tight loop); the others come soon, for they ask nothing of it.
+    """
+    if looks == 0:
+        return max(_SHORTEST_PROBE_SECONDS, to_delay(base_seconds, failures, retry_after))
+    return max(_SHORTEST_PROBE_SECONDS, min(_LONGEST_PROBE_SECONDS, to_delay(base_seconds, looks, None)))
 
 
 @dataclass
