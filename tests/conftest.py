@@ -25,7 +25,7 @@ from xdist.remote import Producer  # noqa: E402
 from xdist.scheduler import LoadScopeScheduling  # noqa: E402
 
 from services.ingest.settings import ingest_settings  # noqa: E402
-from services.scoring.settings import scoring_settings  # noqa: E402
+from services.scoring.settings import scoring_settings, webhook_settings  # noqa: E402
 from services.transform.settings import transform_settings  # noqa: E402
 from shared import settings  # noqa: E402
 from shared.operations.database import OperationsDatabase, _databases  # noqa: E402
@@ -60,6 +60,7 @@ def _fresh_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
         settings.warehouse_settings,
         ingest_settings,
         scoring_settings,
+        webhook_settings,
         transform_settings,
     ]
     for cache in caches:

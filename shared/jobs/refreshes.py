@@ -4,7 +4,7 @@ A record's row is there from the event until a sync has landed the record. At mo
 source: `shared/jobs/transitions.py` counts the requests that came while one runs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -47,17 +47,20 @@ class TakenRecords:
 
 
 def request_refresh(
-    session: Session, source: str, object_name: str, record_ids: Sequence[str], now: datetime, due_at: datetime | None
+    session: Session, source: str, records: Mapping[str, Iterable[str]], now: datetime, due_at: datetime | None
 ) -> tuple[Job, Ticket | None]:
-    """Remember that these records have changed, and see to a pipeline that reads them: one that waits or runs, or a new
-    one that is due at `due_at`. Gives it, and its ticket if it is to be published."""
+    """Remember that these records (object -> ids) have changed, and see to a pipeline that reads them: one that waits
+    or runs, or a new one that is due at `due_at`. Gives it, and its ticket if it is to be published.
+
+    A transaction calls it once a source: all records first, in one order, then the pipeline. Two that went back and
+    forth between the two would wait for each other.
+    """
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    wanted = sorted(set(record_ids))  # in one order, so that two events wait for each other and don't deadlock
+    wanted = sorted({(name, one) for name, ids in records.items() for one in ids})
     for start in range(0, len(wanted), _INSERTED):
         rows = [
-            {"source": source, "object": object_name, "record_id": one, "generation": 1, "attempts": 0}
-            | {"changed_at": now}
-            for one in wanted[start : start + _INSERTED]
+            {"source": source, "object": name, "record_id": one, "generation": 1, "attempts": 0, "changed_at": now}
+            for name, one in wanted[start : start + _INSERTED]
         ]
         statement = insert(ChangedRecord).values(rows)
         again = {"generation": ChangedRecord.generation + 1, "attempts": 0, "changed_at": now}

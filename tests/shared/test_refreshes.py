@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from services.scoring.adapters.events import Receipt, receive_event
+from services.scoring.adapters.events import Receipt, receive_events
 from services.scoring.domain.webhooks import RecordChange, WebhookEvent
 from shared.contracts import JobKind, JobState
 from shared.errors import TerminalError
@@ -24,10 +24,8 @@ DOWN = TerminalError("down", code="crm-token-refused", title="Refused").to_probl
 
 
 def change(operations: OperationsDatabase, event_id: str, *ids: str, delay: float = 0) -> Receipt:
-    event = WebhookEvent(
-        event_id, datetime.now(UTC), None, "record.changed", change=RecordChange("hubspot", "companies", ids)
-    )
-    return receive_event(operations, "generic", event, delay_seconds=delay)
+    event = WebhookEvent(event_id, "record.changed", changes=(RecordChange("hubspot", "companies", ids),))
+    return receive_events(operations, "generic", [event], delay_seconds=delay)
 
 
 def waiting(operations: OperationsDatabase) -> set[str]:
@@ -61,7 +59,7 @@ def test_a_burst_is_one_pipeline_and_what_comes_while_it_runs_one_more(
 ) -> None:
     receipts = [change(operations, f"a{number}", str(number % 5)) for number in range(50)]
     (burst,) = pipelines(store)
-    assert {receipt.job.id for receipt in receipts if receipt.job} == {burst.id}
+    assert {job.id for receipt in receipts for job in receipt.jobs} == {burst.id}
     assert sum(len(receipt.tickets) for receipt in receipts) == 1
     assert [child.kind for child in burst.children or []] == ["sync", "build", "rescore"]
     assert burst.subject == "hubspot" and burst.request["trigger"] == "change_events"

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from services.scoring.adapters.events import Receipt, receive_event
+from services.scoring.adapters.events import Receipt, receive_events
 from services.scoring.domain.webhooks import WebhookEvent
 from shared.operations.database import OperationsDatabase
 from shared.operations.models import Generation, Job
@@ -18,7 +18,7 @@ from shared.operations.models import WebhookEvent as StoredEvent
 
 
 def event(event_id: str, account_id: str | None = "hubspot:1") -> WebhookEvent:
-    return WebhookEvent(event_id, datetime.now(UTC), account_id, "account.changed")
+    return WebhookEvent(event_id, "account.changed", datetime.now(UTC), account_id)
 
 
 def deliver_at_once(
@@ -37,7 +37,7 @@ def deliver_at_once(
     if operations.engine.dialect.name != "sqlite":  # there a writer is alone from its first look on
         monkeypatch.setattr(operations, "now", now_when_all_have_looked)
     with ThreadPoolExecutor(len(events)) as pool:
-        return list(pool.map(lambda one: receive_event(operations, "generic", one), events))
+        return list(pool.map(lambda one: receive_events(operations, "generic", [one]), events))
 
 
 def count(operations: OperationsDatabase, table: type[Job] | type[StoredEvent]) -> int:
@@ -49,8 +49,8 @@ def test_one_event_delivered_eight_times_at_once_counts_once(
     operations: OperationsDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     receipts = deliver_at_once(operations, monkeypatch, [event("evt_1")] * 8)
-    assert Counter(receipt.outcome for receipt in receipts) == {"accepted": 1, "duplicate": 7}
-    assert len({receipt.job.id for receipt in receipts if receipt.job}) == 1
+    assert Counter(one for receipt in receipts for one in receipt.outcomes) == {"accepted": 1, "duplicate": 7}
+    assert len({job.id for receipt in receipts for job in receipt.jobs}) == 1
     assert sum(len(receipt.tickets) for receipt in receipts) == 1
     assert (count(operations, StoredEvent), count(operations, Job)) == (1, 1)
 
@@ -59,8 +59,8 @@ def test_eight_events_of_a_new_account_at_once_make_one_job(
     operations: OperationsDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     receipts = deliver_at_once(operations, monkeypatch, [event(f"evt_{number}") for number in range(8)])
-    assert {receipt.outcome for receipt in receipts} == {"accepted"}
-    assert len({receipt.job.id for receipt in receipts if receipt.job}) == 1
+    assert {one for receipt in receipts for one in receipt.outcomes} == {"accepted"}
+    assert len({job.id for receipt in receipts for job in receipt.jobs}) == 1
     assert sum(len(receipt.tickets) for receipt in receipts) == 1
     assert (count(operations, StoredEvent), count(operations, Job)) == (8, 1)
     with operations.read() as session:
@@ -72,7 +72,7 @@ def test_two_events_of_a_new_account_each_delivered_four_times_at_once(
 ) -> None:
     """A delivery can meet two conflicts here: over the account's generation, then over its own event."""
     receipts = deliver_at_once(operations, monkeypatch, [event("evt_1"), event("evt_2")] * 4)
-    assert Counter(receipt.outcome for receipt in receipts) == {"accepted": 2, "duplicate": 6}
+    assert Counter(one for receipt in receipts for one in receipt.outcomes) == {"accepted": 2, "duplicate": 6}
     assert (count(operations, StoredEvent), count(operations, Job)) == (2, 1)
 
 
@@ -80,5 +80,5 @@ def test_an_event_without_an_account_is_stored_once_too(
     operations: OperationsDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     receipts = deliver_at_once(operations, monkeypatch, [event("evt_1", account_id=None)] * 4)
-    assert Counter(receipt.outcome for receipt in receipts) == {"ignored": 1, "duplicate": 3}
+    assert Counter(one for receipt in receipts for one in receipt.outcomes) == {"ignored": 1, "duplicate": 3}
     assert (count(operations, StoredEvent), count(operations, Job)) == (1, 0)

@@ -88,16 +88,16 @@ def _mark(
     warehouse: Warehouse,
     ids: Sequence[str],
     wanted: Mapping[str, str | None],
-    made_by: tuple[str, datetime],
+    made: tuple[str, datetime],
     before_commit: Callable[[], None],
 ) -> None:
-    job_id, moment = made_by
+    job_id, moment = made
     with warehouse.outbound(write=True) as connection:
         create_outbound_tables(connection)  # columns of this release, where no scoring has come by since the upgrade
         pairs = _to_pairs(connection, ids, wanted)
-        told = _read_history(connection, ids, job_id)
+        told = read_history(connection, ids, job_id)
         history = [
-            add_history(told.get(after["account_id"]), to_history_row(before, _made(after, job_id, moment)))
+            add_history(told.get(after["account_id"]), to_history_row(before, as_told(after, job_id, moment)))
             for before, after in pairs
         ]
         staged = [
@@ -110,7 +110,8 @@ def _mark(
         before_commit()
 
 
-def _made(lead: Mapping[str, Any], job_id: str, moment: datetime) -> dict[str, Any]:
+def as_told(lead: Mapping[str, Any], job_id: str, moment: datetime) -> dict[str, Any]:
+    """The lead as its row of history tells of it: the job that moved it, and when."""
     return {**lead, "job_id": job_id, "scored_at": moment}
 
 
@@ -135,7 +136,7 @@ def _to_pairs(
     ]
 
 
-def _read_history(connection: sa.Connection, ids: Sequence[str], job_id: str) -> dict[str, dict[str, Any]]:
+def read_history(connection: sa.Connection, ids: Sequence[str], job_id: str) -> dict[str, dict[str, Any]]:
     """What this job has told of these leads already: its row takes in both changes."""
     statement = sa.select(lead_score_history).where(
         lead_score_history.c.job_id == job_id, lead_score_history.c.account_id.in_(list(ids))

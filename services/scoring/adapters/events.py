@@ -1,12 +1,15 @@
 """Webhook events in the operations database: stored once, then coalesced into one rescore per account, or into one
 pipeline per source whose records they name."""
 
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from services.scoring.domain.webhooks import WebhookEvent
@@ -19,67 +22,117 @@ from shared.operations.database import OperationsDatabase
 from shared.operations.models import Job
 from shared.operations.models import WebhookEvent as StoredEvent
 
-_MOST_CONFLICTS = 2  # with who made the account's generation, then with who stored this event: both are there for good
+Outcome = Literal["accepted", "duplicate", "ignored"]
+_MOST_CONFLICTS = 2  # over an account's or a source's generation, which whoever was first has made by then
 
 
-@dataclass(frozen=True)
+@dataclass
 class Receipt:
-    """What became of a delivery. `job` answers it: it may be one that waits already, for an earlier event."""
+    """What became of a delivery, event by event. `jobs` answer it: some may wait already, for earlier events."""
 
-    outcome: Literal["accepted", "duplicate", "ignored"]
-    job: JobView | None
-    tickets: list[Ticket]
+    outcomes: list[Outcome] = field(default_factory=list)
+    jobs: list[JobView] = field(default_factory=list)
+    tickets: list[Ticket] = field(default_factory=list)
+
+    @property
+    def counts(self) -> Counter[Outcome]:
+        return Counter(self.outcomes)
 
 
-def receive_event(
-    database: OperationsDatabase, source: str, event: WebhookEvent, *, delay_seconds: float = 0
+def receive_events(
+    database: OperationsDatabase, sender: str, events: Sequence[WebhookEvent], *, delay_seconds: float = 0
 ) -> Receipt:
-    """Store the event and ask for a rescore of its account, or for a pipeline that reads its records, in one
+    """Store the events and ask for a rescore of their accounts, or for a pipeline that reads their records, all in one
     transaction.
 
-    A delivery of a known event id changes nothing, also while the first one is still being stored (PostgreSQL lets both
-    look before either inserts). An event without either is stored and starts nothing. A new pipeline waits
-    `delay_seconds` for further events.
+    A delivery of a known event id changes nothing, also while the first one is still being stored. An event that names
+    neither is stored and starts nothing. A new pipeline waits `delay_seconds` for further events.
     """
     delay = timedelta(seconds=delay_seconds)
     for _ in range(_MOST_CONFLICTS):
         with suppress(sa.exc.IntegrityError):
-            return _receive_once(database, source, event, delay)
-    return _receive_once(database, source, event, delay)
+            return _receive_once(database, sender, events, delay)
+    return _receive_once(database, sender, events, delay)
 
 
-def _receive_once(database: OperationsDatabase, source: str, event: WebhookEvent, delay: timedelta) -> Receipt:
+def _receive_once(
+    database: OperationsDatabase, sender: str, events: Sequence[WebhookEvent], delay: timedelta
+) -> Receipt:
     with database.write() as session:
-        known = session.get(StoredEvent, (source, event.event_id))
-        if known is not None:
-            job = session.get(Job, known.job_id) if known.job_id else None
-            return Receipt("duplicate", build_job_view(job) if job else None, [])
         now = database.now(session)
-        stored = StoredEvent(
-            source=source,
-            event_id=event.event_id,
-            event_type=event.event_type,
-            account_id=event.account_id,
-            received_at=now,
-            ignored_for=event.ignored_for,
-        )
-        asked = _ask(session, event, now, delay)
-        if asked is None:
-            session.add(stored)
-            return Receipt("ignored", None, [])
-        job, ticket = asked
-        stored.job_id = job.id
-        session.add(stored)
+        fresh = _store(session, sender, events, now)
+        receipt = Receipt()
+        for event in events:
+            is_fresh = fresh.pop(event.event_id, None) is not None
+            receipt.outcomes.append(_to_outcome(event) if is_fresh else "duplicate")
+        news = [event for event, outcome in zip(events, receipt.outcomes, strict=True) if outcome == "accepted"]
+        jobs = _ask(session, sender, news, (now, now + delay if delay else None), receipt.tickets)
+        known = [event.event_id for event, got in zip(events, receipt.outcomes, strict=True) if got == "duplicate"]
+        jobs += _read_jobs(session, sender, known) if not jobs else []
+        receipt.jobs = [build_job_view(job) for job in {job.id: job for job in jobs}.values()]
+        return receipt
+
+
+def _to_outcome(event: WebhookEvent) -> Outcome:
+    return "accepted" if event.account_id is not None or event.changes else "ignored"
+
+
+def _store(session: Session, sender: str, events: Iterable[WebhookEvent], now: datetime) -> dict[str, WebhookEvent]:
+    """By id, those that nobody has delivered before. Stored in one order: so deliveries wait, and don't deadlock."""
+    by_id = {event.event_id: event for event in reversed(list(events))}
+    rows = [_to_row(sender, by_id[event_id], now) for event_id in sorted(by_id)]
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    statement = insert(StoredEvent).values(rows).on_conflict_do_nothing().returning(StoredEvent.event_id)
+    return {event_id: by_id[event_id] for event_id in session.scalars(statement).all()}
+
+
+def _to_row(sender: str, event: WebhookEvent, now: datetime) -> dict[str, Any]:
+    single = event.changes[0] if len(event.changes) == 1 and len(event.changes[0].record_ids) == 1 else None
+    return {
+        "source": sender,
+        "event_id": event.event_id,
+        "event_type": event.event_type,
+        "account_id": event.account_id,
+        "object": single.object if single else None,
+        "record_id": single.record_ids[0] if single else None,
+        "occurred_at": event.occurred_at,
+        "received_at": now,
+        "ignored_for": event.ignored_for,
+    }
+
+
+def _ask(
+    session: Session,
+    sender: str,
+    events: Sequence[WebhookEvent],
+    when: tuple[datetime, datetime | None],
+    tickets: list[Ticket],
+) -> list[Job]:
+    """For what follows from the events: at most one job a source and account. Their rows then name it."""
+    now, due_at = when
+    records: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    asking: dict[tuple[str, str], list[str]] = defaultdict(list)  # (source or account, which) -> events
+    for event in events:
+        for change in event.changes:
+            records[change.source][change.object] += change.record_ids
+            asking["source", change.source].append(event.event_id)
+        if event.account_id is not None:
+            asking["account", event.account_id].append(event.event_id)
+    jobs = []
+    for (kind, subject), event_ids in sorted(asking.items(), reverse=True):  # sources first; each in one order
+        if kind == "source":
+            job, ticket = request_refresh(session, subject, records[subject], now, due_at)
+        else:
+            job, ticket = request_coalesced(session, JobKind.RESCORE, subject, {"account_id": subject}, now)
         session.flush()
-        return Receipt("accepted", build_job_view(job), [ticket] if ticket else [])
+        named = StoredEvent.event_id.in_(event_ids)
+        session.execute(sa.update(StoredEvent).where(StoredEvent.source == sender, named).values(job_id=job.id))
+        tickets += [ticket] if ticket is not None else []
+        jobs.append(job)
+    return jobs
 
 
-def _ask(session: Session, event: WebhookEvent, now: datetime, delay: timedelta) -> tuple[Job, Ticket | None] | None:
-    """For what follows from the event; None where nothing does."""
-    if event.change is not None:
-        due_at = now + delay if delay else None
-        return request_refresh(session, event.change.source, event.change.object, event.change.record_ids, now, due_at)
-    if event.account_id is not None:
-        request = {"account_id": event.account_id}
-        return request_coalesced(session, JobKind.RESCORE, event.account_id, request, now)
-    return None
+def _read_jobs(session: Session, sender: str, event_ids: Sequence[str]) -> list[Job]:
+    """That the first deliveries of these events asked for."""
+    asked = sa.select(StoredEvent.job_id).where(StoredEvent.source == sender, StoredEvent.event_id.in_(event_ids))
+    return list(session.scalars(sa.select(Job).where(Job.id.in_(asked)).order_by(Job.created_at, Job.id)))

@@ -75,7 +75,7 @@ lead_scores = sa.Table(
     _whole("attempts", "answers asked for; 0 would mean none"),
     _text(
         "llm_answer",
-        "the answer that counted as the model wrote it, cut at 4000 characters; untrusted, for audits alone. Null: none",
+        "the answer that counted, as the model wrote it, cut at 4000 characters; untrusted, for audits. Null: none",
         null=True,
     ),
     _time("scored_at", "when this row was made"),
@@ -95,9 +95,9 @@ lead_score_history = sa.Table(
     _text("changed", "JSON object of what changed: column -> [before, after]; empty on the first"),
     _text(
         "reasons",
-        "JSON list of why: kind (first, factor, clamp, baseline, llm, prompt, model, rules, weights, bound, tier, name, "
-        "activity, answer), points (signed; they add up to the change of lead_score), before, after, explanation; null: an "
-        "older row",
+        "JSON list of why: kind (first, factor, clamp, baseline, llm, prompt, model, rules, weights, bound, tier, "
+        "name, activity, answer), points (signed; they add up to the change of lead_score), before, after, "
+        "explanation; null: an older row",
         null=True,
     ),
     _text("score_source", "llm or baseline"),

@@ -1,30 +1,21 @@
-"""Signed webhooks of the generic source: who sent it, and which account or which records of a CRM it is about.
+"""Webhook events: what a sender told, verified, and which account or which records of a CRM it is about.
 
-Source: Standard Webhooks 1.0; its library raises ValueError and UnicodeDecodeError for garbage, which unguarded would
-let anyone cause a 500.
+How each sender signs and writes: `standard_webhooks.py`, `hubspot_events.py`, `salesforce_messages.py`.
 """
 
-import base64
-import json
 import unicodedata
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
-
-from standardwebhooks.webhooks import Webhook
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
 
 from shared.contracts import CHANGE_SOURCES
-from shared.errors import GtmError, InvalidRequest
+from shared.errors import GtmError
 
-ACCOUNT_CHANGED = "account.changed"
-RECORD_CHANGED = "record.changed"
-_MIN_KEY_BYTES, _MAX_KEY_BYTES = 24, 64  # Standard Webhooks 1.0
-_MAX_ID_CHARS = 200  # as shared.contracts.AccountScope has it
-_MAX_EVENT_ID_CHARS = 255
-_MAX_TYPE_CHARS = 128
-_MAX_RECORDS = 1_000
+MAX_EVENTS: Final = 100  # of one call
+MAX_TYPE_CHARS: Final = 128
 _UNSTORABLE = ("Cc", "Cs")  # Unicode's control characters (PostgreSQL refuses NUL) and halves of surrogate pairs
+
+Ignored = Literal["unknown-type", "unknown-source", "unknown-object", "unreadable"]
 
 
 @dataclass(frozen=True)
@@ -39,126 +30,41 @@ class RecordChange:
 @dataclass(frozen=True)
 class WebhookEvent:
     """A verified event. With neither an account nor a change there is nothing to do but acknowledge it, and
-    `ignored_for` says why. `timestamp` is the signed one, in UTC.
+    `ignored_for` says why.
 
-    `event_id` is the sender's: the same one means the same event, delivered again.
+    `event_id` is the sender's, or made of what tells its events apart: the same one means the same event, delivered
+    again. `occurred_at` is by the sender's clock, in UTC.
     """
 
     event_id: str
-    timestamp: datetime
-    account_id: str | None
     event_type: str
-    payload: Mapping[str, Any] = field(default_factory=dict)
-    change: RecordChange | None = None
-    ignored_for: str | None = None
+    occurred_at: datetime | None = None
+    account_id: str | None = None
+    changes: tuple[RecordChange, ...] = ()
+    ignored_for: Ignored | None = None
 
 
-def verify_standard_webhook(secret: str, headers: Mapping[str, str], body: bytes) -> WebhookEvent:
-    """Check signature and age (five minutes either way), then read the event.
+def is_storable(text: str, most_chars: int) -> bool:
+    """Whether both databases take it."""
+    return len(text) <= most_chars and not has_control_characters(text)
 
-    Args:
-        secret: `whsec_...`; several separated by spaces or commas while one is being replaced.
 
-    Raises:
-        GtmError: 401 `webhook-signature-invalid`, with one message whatever was wrong.
-        InvalidRequest: well signed, but not JSON of a `type`, or `account.changed` without an `account_id`, or
-            `record.changed` without a `source`, an `object` or proper `record_ids`, or one of them or the `webhook-id`
-            is too long or holds control characters.
-    """
-    received = {name.lower(): value for name, value in headers.items()}
-    secrets = secret.replace(",", " ").split() or [""]
-    if not any([_is_signed(one, received, body) for one in secrets]):
-        raise GtmError(
-            "The signature does not fit. Sign `<webhook-id>.<webhook-timestamp>.<body>` with the shared secret "
-            "(Standard Webhooks 1.0), within five minutes.",
-            code="webhook-signature-invalid",
-            title="The webhook's signature is not valid",
-            status=401,
-        )
-    payload = _parse_payload(body)
-    change, ignored_for = _parse_change(payload)
-    return WebhookEvent(
-        event_id=_require_storable("webhook-id", received["webhook-id"], _MAX_EVENT_ID_CHARS),
-        timestamp=datetime.fromtimestamp(float(received["webhook-timestamp"]), tz=UTC),
-        account_id=_parse_account_id(payload),
-        event_type=_require_storable("type", payload["type"], _MAX_TYPE_CHARS),
-        payload=payload,
-        change=change,
-        ignored_for=ignored_for,
+def has_control_characters(text: str) -> bool:
+    """Those that PostgreSQL refuses among them."""
+    return any(unicodedata.category(character) in _UNSTORABLE for character in text)
+
+
+def is_record_id(source: str, text: str) -> bool:
+    """Whether an id of the CRM looks like this."""
+    return CHANGE_SOURCES[source].record_id.fullmatch(text) is not None
+
+
+def refuse_signature(mend: str) -> GtmError:
+    """One answer to whatever was wrong: who tries to forge an event learns nothing from it. `mend` is the same for each
+    call of one sender."""
+    return GtmError(
+        f"The signature does not fit. {mend}",
+        code="webhook-signature-invalid",
+        title="The webhook's signature is not valid",
+        status=401,
     )
-
-
-def _is_signed(secret: str, headers: dict[str, str], body: bytes) -> bool:
-    webhook = Webhook(_require_strong(secret))
-    try:
-        webhook.verify(body, headers, json_parse=False)
-    except Exception:  # noqa: B902  # the library's errors are many, the answer is one: not signed
-        return False
-    return True
-
-
-def _require_strong(secret: str) -> str:
-    """The library takes any base64, also a key of one byte. It's the operator's mistake, not the caller's."""
-    try:
-        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
-    except ValueError:
-        key = b""
-    if not secret.startswith("whsec_") or not _MIN_KEY_BYTES <= len(key) <= _MAX_KEY_BYTES:
-        raise GtmError(
-            "GTM_WEBHOOK_SECRET is no Standard Webhooks secret: whsec_ and the base64 of 24 to 64 random bytes.",
-            code="webhook-secret-invalid",
-            title="The webhook secret can't be used",
-            status=500,
-        )
-    return secret
-
-
-def _parse_payload(body: bytes) -> dict[str, Any]:
-    try:
-        payload = json.loads(body)
-    except ValueError as error:
-        raise InvalidRequest("The body must be JSON.") from error
-    if not isinstance(payload, dict) or not isinstance(payload.get("type"), str):
-        raise InvalidRequest('type: a text, such as {"type": "account.changed", "account_id": "..."}.')
-    return payload
-
-
-def _parse_account_id(payload: Mapping[str, Any]) -> str | None:
-    if payload["type"] != ACCOUNT_CHANGED:
-        return None
-    account_id = payload.get("account_id")
-    if not isinstance(account_id, str) or not account_id:
-        raise InvalidRequest("account_id: a text, the account's id in analytics.dim_accounts.")
-    return _require_storable("account_id", account_id, _MAX_ID_CHARS)
-
-
-def _parse_change(payload: Mapping[str, Any]) -> tuple[RecordChange | None, str | None]:
-    """The change, or why nothing follows from the event."""
-    if payload["type"] == ACCOUNT_CHANGED:
-        return None, None
-    if payload["type"] != RECORD_CHANGED:
-        return None, "unknown-type"
-    source, name, ids = payload.get("source"), payload.get("object"), payload.get("record_ids")
-    if not isinstance(source, str) or not isinstance(name, str):
-        raise InvalidRequest('source, object: texts, such as {"source": "hubspot", "object": "companies"}.')
-    if (known := CHANGE_SOURCES.get(source)) is None:
-        return None, "unknown-source"
-    if name not in known.objects:
-        return None, "unknown-object"
-    if not isinstance(ids, list) or not 0 < len(ids) <= _MAX_RECORDS:
-        raise InvalidRequest(f"record_ids: a list of 1 to {_MAX_RECORDS} ids of {source}'s {name}.")
-    for place, one in enumerate(ids):
-        if not isinstance(one, str) or known.record_id.fullmatch(one) is None:
-            raise InvalidRequest(
-                f"record_ids[{place}]: no id of {source}. Its ids are texts that look like this: "
-                f"{known.record_id.pattern}"
-            )
-    return RecordChange(source, name, tuple(dict.fromkeys(ids))), None
-
-
-def _require_storable(field_name: str, text: str, most_chars: int) -> str:
-    if len(text) > most_chars:
-        raise InvalidRequest(f"{field_name}: {len(text)} characters, at most {most_chars} are taken.")
-    if any(unicodedata.category(character) in _UNSTORABLE for character in text):
-        raise InvalidRequest(f"{field_name}: holds a control character. Send printable text.")
-    return text
