@@ -5,15 +5,16 @@ from typing import Any
 
 from celery import Task, shared_task
 
+from services.scoring.adapters.attempts import JobAttempts
 from services.scoring.adapters.builds import require_trusted_marts
 from services.scoring.adapters.marts import count_load_accounts
-from services.scoring.adapters.ollama import OllamaModel
+from services.scoring.adapters.models import open_model
 from services.scoring.domain.tally import Tally
 from services.scoring.flow import rescore_account as run_rescore
 from services.scoring.flow import score_accounts as run_scoring
 from services.scoring.settings import scoring_settings
 from shared.contracts import JobKind, LoadScope, ScoringRequest
-from shared.jobs.context import JobContext
+from shared.jobs.context import HeldJob
 from shared.jobs.runner import run_job
 from shared.jobs.store import JobStore
 from shared.operations.database import operations_database
@@ -33,7 +34,7 @@ def rescore_account(self: Task, job_id: str) -> None:
     run_job(self.app, job_id, _rescore)
 
 
-def _rescore(job: JobContext) -> dict[str, Any]:
+def _rescore(job: HeldJob) -> dict[str, Any]:
     """A load that has changed no account needs neither the marts' trust nor the model; what one changed beyond
     GTM_REFRESH_ACCOUNTS is a scoring's, which waits its turn."""
     load_id = job.request.get("load_id")
@@ -49,12 +50,13 @@ def _rescore(job: JobContext) -> dict[str, Any]:
     return {**result, "left_to": started.job.id}  # the sweeper publishes it
 
 
-def _with(flow: Callable[..., dict[str, Any]]) -> Callable[[JobContext], dict[str, Any]]:
-    def work(job: JobContext) -> dict[str, Any]:
-        settings = scoring_settings()
+def _with(flow: Callable[..., dict[str, Any]]) -> Callable[[HeldJob], dict[str, Any]]:
+    def work(job: HeldJob) -> dict[str, Any]:
+        settings, operations = scoring_settings(), operations_database()
         require_trusted_marts(
-            operations_database(), is_forced=bool(job.request.get("force")), max_age_hours=settings.mart_max_age_hours
+            operations, is_forced=bool(job.request.get("force")), max_age_hours=settings.mart_max_age_hours
         )
-        return flow(job, open_warehouse(warehouse_settings()), OllamaModel(settings), settings)
+        attempts = JobAttempts(operations, job.job_id, job.fence)
+        return flow(job, open_warehouse(warehouse_settings()), open_model(settings), settings, attempts)
 
     return work

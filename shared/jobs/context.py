@@ -1,7 +1,12 @@
 """What a flow sees of the job it works for: its id, its request, and a pen for progress. No database, no Celery."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+
+from billiard.exceptions import SoftTimeLimitExceeded
+
+# Raised by a signal wherever the code happens to be: who catches `Exception` around a part of its work lets these pass.
+INTERRUPTIONS: Final = (SoftTimeLimitExceeded,)
 
 
 class JobCancelled(Exception):

@@ -130,6 +130,19 @@ class Generation(Base):
     job_id: Mapped[str | None] = mapped_column(sa.ForeignKey("jobs.id"))
 
 
+class AccountAttempt(Base):
+    """One row per scoring job and account that it has begun with and has no result of: gone when the job has one.
+
+    What is left of a worker that died names the accounts that it was busy with.
+    """
+
+    __tablename__ = "account_attempts"
+
+    job_id: Mapped[str] = mapped_column(sa.ForeignKey("jobs.id"), primary_key=True)
+    account_id: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
+    attempts: Mapped[int]  # that have begun with it, this one included
+
+
 class SourceState(Base):
     """One row per source: what its last sync wants to remember (cursors, the generator's reference date)."""
 

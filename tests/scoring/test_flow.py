@@ -48,12 +48,16 @@ def test_every_active_prospect_gets_one_scored_lead(
         "unchanged": 0,
         "missing": 0,
         "scored": 2,
+        "failed": 0,
         "baseline_only": 0,
         "template_pitches": 0,
         "rejected_answers": 0,
         "llm_calls": 2,
         "prompt_tokens": 800,
         "completion_tokens": 160,
+        "deactivated": 0,
+        "reactivated": 0,
+        "moved_tiers": 0,
     }
     lead = read_table(warehouse, "lead_scores")[0]
     assert lead["account_id"] == "hubspot:1"
@@ -200,6 +204,7 @@ def test_dry_run_writes_nothing_and_tells_what_would_change(
             "pitch_source": "llm",
             "is_new": True,
             "changed": {},
+            "reasons": [{"kind": "first", "points": 35, "explanation": "Scored for the first time."}],
         }
     ]
     score("job-2")

@@ -51,6 +51,8 @@ def settle_activity(
     """
     changes = ActivityChanges()
     wanted = _read_changed(warehouse, account_ids)
+    if not wanted:
+        return changes
     changes.deactivated = sum(reason is not None for reason in wanted.values())
     changes.reactivated = len(wanted) - changes.deactivated
     if most_shown is not None:

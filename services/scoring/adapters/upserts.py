@@ -14,8 +14,10 @@ from services.scoring.adapters.outbound_tables import (
     present_columns,
     score_rejects,
 )
-from services.scoring.domain.interview import Interview, Refusal
-from services.scoring.domain.lead import to_changes, to_history_row
+from services.scoring.domain.history import to_changes, to_history_row
+from services.scoring.domain.interview import Refusal
+from services.scoring.domain.tiers import keep_tier
+from services.scoring.domain.written_off import WRITTEN_OFF, Outcome
 from shared.warehouse import MergeCounts, Warehouse, merge_staged, stage_rows
 
 Row = Mapping[str, Any]
@@ -36,6 +38,7 @@ def upsert_batch(
     *,
     force: bool,
     before_commit: Callable[[], None],
+    keeps_tier: bool = False,
 ) -> MergeCounts:
     """Leads, their history and the refused answers, all or nothing, one MERGE for each table.
 
@@ -45,10 +48,13 @@ def upsert_batch(
 
     Args:
         before_commit: Called last inside the transaction; what it raises rolls all of it back.
+        keeps_tier: Tiers go by capacity: a lead's is that of its stored row until all are ranked (`tiers.py`).
     """
     key = "job_id" if force else "input_key"
     with warehouse.outbound(write=True) as connection:
         stored = _read_stored(connection, [lead["account_id"] for lead in leads], list(lead_scores.columns))
+        if keeps_tier:
+            leads = [keep_tier(lead, stored.get(lead["account_id"])) for lead in leads]
         fresh = [lead for lead in leads if _overwrites(lead, stored.get(lead["account_id"]), key)]
         history = [to_history_row(before, lead) for lead, before in _changed(fresh, stored)]
         # All staged before the first merge: Snowflake commits at DDL, which would commit a merge before the check.
@@ -88,14 +94,21 @@ def read_job_totals(warehouse: Warehouse, job_id: str) -> dict[str, int]:
     ]
     with warehouse.outbound() as connection:
         row = connection.execute(sa.select(*totals).where(lead_scores.c.job_id == job_id)).mappings().one()
-        rejected = sa.select(sa.func.count()).select_from(score_rejects).where(score_rejects.c.job_id == job_id)
-        refused = connection.execute(rejected).scalar_one()
-    return {**{name: int(value) for name, value in row.items()}, "rejected_answers": int(refused)}
+        failed = sa.func.sum(sa.case((score_rejects.c.reason_code == WRITTEN_OFF, 1), else_=0))
+        counts = sa.select(sa.func.count(), sa.func.coalesce(failed, 0)).where(score_rejects.c.job_id == job_id)
+        rejects, written_off = connection.execute(counts).one()
+    answers = {"rejected_answers": int(rejects) - int(written_off), "failed": int(written_off)}
+    return {**{name: int(value) for name, value in row.items()}, **answers}
 
 
-def to_reject_rows(outcome: Interview, job_id: str, rejected_at: datetime) -> list[dict[str, Any]]:
+def to_reject_rows(outcome: Outcome, job_id: str, rejected_at: datetime) -> list[dict[str, Any]]:
     """A `score_rejects` row for each refused answer; the same job, account and attempt give the same key."""
-    return [_to_reject_row(outcome.profile.account_id, job_id, refusal, rejected_at) for refusal in outcome.refusals]
+    return [_to_reject_row(outcome.account_id, job_id, refusal, rejected_at) for refusal in outcome.refusals]
+
+
+def storable(text: str) -> str:
+    """What a model wrote, as a column takes it: half a surrogate pair, which JSON can hold, is no character."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _to_reject_row(account_id: str, job_id: str, refusal: Refusal, rejected_at: datetime) -> dict[str, Any]:
@@ -106,8 +119,8 @@ def _to_reject_row(account_id: str, job_id: str, refusal: Refusal, rejected_at: 
         "job_id": job_id,
         "attempt": refusal.attempt,
         "reason_code": refusal.code,
-        "reason": refusal.reason,
-        "raw_answer": refusal.raw_answer,
+        "reason": storable(refusal.reason),
+        "raw_answer": storable(refusal.raw_answer),
         "rejected_at": rejected_at,
     }
 

@@ -1,0 +1,102 @@
+"""Keeps as many questions at the model as it answers at once, while whoever runs it reads and writes."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Final
+
+from services.scoring.adapters.interviews import Interviewer
+from services.scoring.adapters.lead_model import ModelUnavailable
+from services.scoring.domain.interview import Interview
+from services.scoring.domain.patience import CircuitBreaker
+from services.scoring.domain.profile import AccountProfile
+from services.scoring.domain.written_off import Outcome
+
+WINDOW_ACCOUNTS: Final = 32  # waiting for their turn; about as many may have to be asked one by one after a crash
+_MOMENT_SECONDS: Final = 1.0  # how soon a cancel is noticed while the model thinks
+_Windows = AsyncGenerator[list[AccountProfile], None]
+_Waiting = asyncio.Queue[AccountProfile | None]
+
+
+@dataclass
+class Asking:
+    """Of one job. `results` are for the caller to take away and write; `held` are accounts for which the server failed:
+    whether it was the account or the server shows with the next one, and only then do they become results.
+
+    `note` is called in a thread with each window of accounts before their turn; `attempt_of` tells which attempt of an
+    account this is. `batch` is the number of results at which the caller wants to know.
+    """
+
+    interviewer: Interviewer
+    breaker: CircuitBreaker
+    note: Callable[[Sequence[AccountProfile]], None]
+    attempt_of: Callable[[str], int]
+    batch: int
+    results: list[Outcome] = field(default_factory=list)
+    held: list[Interview] = field(default_factory=list)
+    has_answered: bool = False
+    error: BaseException | None = None
+    """What ended the asking too early; `results` are good nevertheless."""
+
+    async def moments(self, windows: _Windows, slots: int, most_seconds: float) -> AsyncGenerator[None, None]:
+        """Ask about all of them, `slots` at a time. Yields when a batch is full and after `most_seconds`, a second at
+        most; asking goes on meanwhile. Ends when all have a result, or with `error`: ModelUnavailable when the server
+        stays away or failed on too many accounts in a row, or what the model, `windows` or `note` have raised.
+        """
+        self._is_full = asyncio.Event()
+        waiting: _Waiting = asyncio.Queue(WINDOW_ACCOUNTS)
+        tasks = [asyncio.create_task(self._feed(windows, waiting, slots))]
+        tasks += [asyncio.create_task(self._ask(waiting)) for _ in range(slots)]
+        work = asyncio.gather(*tasks)
+        try:
+            while not work.done():
+                await self._next_moment(work, min(most_seconds, _MOMENT_SECONDS))
+                if not work.done():
+                    yield
+            self.error = work.exception()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(work, *tasks, return_exceptions=True)
+
+    async def _next_moment(self, work: "asyncio.Future[list[None]]", most_seconds: float) -> None:
+        if len(self.results) < self.batch:
+            self._is_full.clear()
+        is_full = asyncio.create_task(self._is_full.wait())
+        await asyncio.wait((work, is_full), timeout=most_seconds, return_when=asyncio.FIRST_COMPLETED)
+        is_full.cancel()
+
+    async def _feed(self, windows: _Windows, waiting: _Waiting, slots: int) -> None:
+        async with aclosing(windows):
+            async for window in windows:
+                await asyncio.to_thread(self.note, window)
+                for profile in window:
+                    await waiting.put(profile)
+        for _ in range(slots):
+            await waiting.put(None)
+
+    async def _ask(self, waiting: _Waiting) -> None:
+        while (profile := await waiting.get()) is not None:
+            self._take(await self.interviewer.hold(profile, self.attempt_of(profile.account_id)))
+
+    def _take(self, outcome: Outcome) -> None:
+        if isinstance(outcome, Interview) and outcome.is_failed:
+            self.held.append(outcome)
+            self.breaker.fail()
+            if self.breaker.is_open:
+                raise self.failure
+            return
+        if isinstance(outcome, Interview):
+            self.breaker.succeed()
+            self.has_answered = True
+            self.results += self.held
+            self.held = []
+        self.results.append(outcome)
+        if len(self.results) >= self.batch:
+            self._is_full.set()
+
+    @property
+    def failure(self) -> ModelUnavailable:
+        """Of the last held account: what the server said."""
+        return ModelUnavailable(self.held[-1].refusals[-1].reason, is_reached=True)

@@ -1,0 +1,41 @@
+"""Profiles of the accounts that a scoring asks about, in the plan's order, a slice at a time."""
+
+from collections.abc import Collection
+from typing import Final
+
+from services.scoring.adapters.marts import read_accounts
+from services.scoring.adapters.plan import PAGE_ACCOUNTS, PlanQuery, ScoringPlan, read_page
+from services.scoring.domain.profile import AccountProfile
+from shared.warehouse import Warehouse
+
+SLICE_ACCOUNTS: Final = 200
+
+
+class PlannedProfiles:
+    """Holds one page of ids, and gives a slice of profiles after the other. For one thread at a time."""
+
+    def __init__(self, warehouse: Warehouse, query: PlanQuery, plan: ScoringPlan, dealt_with: Collection[str]) -> None:
+        """`dealt_with` are accounts that are left out."""
+        self._warehouse = warehouse
+        self._query = query
+        self._dealt_with = dealt_with
+        self._page = list(plan.first)
+        self._last = plan.first[-1] if len(plan.first) == PAGE_ACCOUNTS else None  # None: no page follows
+        self.planned = 0
+        """Accounts given so far, or found gone."""
+        self.gone = 0
+        """In the plan and in no mart any more."""
+
+    def read(self) -> list[AccountProfile] | None:
+        """The next slice, best baseline first; None when all were given."""
+        while not self._page:
+            if self._last is None:
+                return None
+            self._page = read_page(self._warehouse, self._query, self._last)
+            self._last = self._page[-1] if len(self._page) == PAGE_ACCOUNTS else None
+        taken, self._page = self._page[:SLICE_ACCOUNTS], self._page[SLICE_ACCOUNTS:]
+        wanted = [one.account_id for one in taken if one.account_id not in self._dealt_with]
+        profiles = read_accounts(self._warehouse, wanted)
+        self.planned += len(taken)
+        self.gone += len(wanted) - len(profiles)
+        return profiles
