@@ -144,10 +144,14 @@ def test_a_name_that_could_be_more_than_a_name_is_not_used(name: str) -> None:
 
 def test_the_template_passes_its_own_checks_for_every_account() -> None:
     template = POLICY.template
+    points = Factor("visits", "engagement", "9", Decimal(5), Decimal(10), "x")
+    engaged = replace(profile(visits_90d=9, engaged_contacts_90d=2, open_opportunities=1), factors=(points,))
     for fit in (template.fallback, *template.fit.values()):
         for engagement in ("", *template.engagement.values()):
             whole = f"{template.greeting} {fit} {engagement} {template.closing}"
-            assert check_pitch(whole, profile(), POLICY) == [], whole
+            assert check_pitch(whole, engaged, POLICY) == [], whole
+            codes = {found.code for found in check_pitch(whole, profile(), POLICY)}
+            assert ("unsupported-statement" in codes) is bool(engagement), whole
     assert template_pitch(profile(), POLICY).startswith("Hello Nordlicht AG team, keeping 1,400 vehicles on the road")
     bare = profile(industry=None, region=None, vehicle_type=None, employees=None, fleet_size=None)
     assert "we help fleet teams" in template_pitch(bare, POLICY)

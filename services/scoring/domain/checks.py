@@ -1,41 +1,36 @@
 """Checks before a word leaves: what a pitch and its claims must pass, each failure with a code and a reason.
 
 Deterministic, over the pitch as the model wrote it, slots unfilled: at that point every fact must still be a slot, so a
-digit, a name or a link can only be the model's own.
+digit, a name or a link can only be the model's own. docs/pitch-firewall.md lists the codes.
 """
 
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 
 from services.scoring.domain.answer import Claim
+from services.scoring.domain.findings import Finding
 from services.scoring.domain.policy import PitchPolicy
-from services.scoring.domain.profile import ACCOUNT_NAME_SLOT, PITCH_SLOTS, AccountProfile, can_claim
+from services.scoring.domain.profile import PITCH_SLOTS, AccountProfile, can_claim
 from services.scoring.domain.render import SLOT, render_pitch, render_value
+from services.scoring.domain.statements import check_statements
 
-
-@dataclass(frozen=True)
-class Finding:
-    """Why an answer was refused. `reason` is English, tells the model what to change, and never quotes its answer."""
-
-    code: str
-    reason: str
-
-
-_LINK = re.compile(r"https?:|ftp:|www\.|://|\b[a-z0-9-]+\.(com|net|org|io|ai|co|de|eu|ru|info|biz|app|dev|xyz)\b", re.I)
-_EMAIL = re.compile(r"@|\(at\)|\[at\]|\bmailto\b", re.I)
-_MARKUP = re.compile(r"[<>]|&[a-z]+;|&#|\]\(|```|\*\*|^#", re.I)
-_CONTROL_TOKEN = re.compile(r"<\||\|>|\[/?INST\]|<<SYS>>|</?s>|\b(system|assistant|user)\s*:", re.I)
-_SENTENCE_END = re.compile(r"[.!?:]\s+|^\s*|[\"“(]\s*")
-_WORD = re.compile(r"[A-Za-z][A-Za-z'’-]*")
-_AFTER_NAME = re.compile(r"\{account_name\}(?:['’]s)?,?\s+([a-z'’-]+)")
-_REPEATED = re.compile(r"\b((?:[\w{}]+[\s,]+){4}[\w{}]+)\b.*\b\1\b")
-_SLOT_IN_PLACE = re.compile(
-    r"(?:(?P<before>[A-Za-z'’-]+|\{[a-z0-9_]+\}),?[ ])?\{(?P<name>[a-z0-9_]+)\}(?=(?:[ -](?P<after>[A-Za-z]+))?)"
+_LINK = re.compile(
+    r"https?:|ftp:|www\b|://"
+    r"|\b[a-z0-9-]+\s?(\.|\bdot\b)\s?(com|net|org|io|ai|co|de|eu|ru|info|biz|app|dev|xyz|example)\b",
+    re.I,
 )
+_EMAIL = re.compile(r"@|[(\[{]\s?at\s?[)\]}]|\bmailto\b", re.I)
+_MARKUP = re.compile(r"[<>]|&[a-z]+;|&#|%[0-9a-f]{2}|\\[ux]|\]\(|```|\*\*|^#", re.I)
+_CONTROL_TOKEN = re.compile(r"<\s?\||\|\s?>|\[/?INST\]|<<SYS>>|</?s>|\b(system|assistant|user|human)\s*:", re.I)
+_SENTENCE_END = re.compile(r"[.!?:]\s+|^\s*|[\"“(]\s*")
+_SENTENCE = re.compile(r"(?<=[.!?])\s+")
+_WORD = re.compile(r"[A-Za-z][A-Za-z'’-]*")
+_REPEATED = re.compile(r"\b((?:[\w{}]+[\s,]+){4}[\w{}]+)\b.*\b\1\b")
+_ODD_MARKS = re.compile(r"[^\w\s{}'’\"“”(),.;:!?&–—…-]|(?:[-.!?,;:–—…]\s*){2,}")
 _TYPOGRAPHIC = set("‘’“”–—…")
+_OTHER_LANGUAGE_WORDS, _OTHER_LANGUAGE_SHARE = 4, 0.5
 
 
 def check_claims(claims: Iterable[Claim], profile: AccountProfile) -> list[Finding]:
@@ -50,17 +45,23 @@ def check_claims(claims: Iterable[Claim], profile: AccountProfile) -> list[Findi
 def check_pitch(template: str, profile: AccountProfile, policy: PitchPolicy) -> list[Finding]:
     """Every rule that the unfilled pitch breaks; none means that `render_pitch` gives a text that may leave."""
     slots = _check_slots(template, profile)
-    bare = SLOT.sub("slot_value", template)
     findings = [
         *slots,
         *_check_form(SLOT.sub(" ", template)),
+        *_check_marks(SLOT.sub("x", template)),
         *_check_words(SLOT.sub(" , ", template), profile, policy),
+        *_check_names(SLOT.sub("slot_value", template), policy),
+        *_check_sentences(template),
+        *_check_evidence(template, profile, policy),
     ]
-    findings += [*_check_names(bare, policy), *_check_sentences(template, policy)]
+    plain = _without_evidenced(template, profile, policy)
+    findings += _check_vocabulary(SLOT.sub(" ", plain), policy)
+    for sentence in _SENTENCE.split(plain.strip()):
+        findings += check_statements(sentence, profile, policy)
     length = len(template) if slots else len(render_pitch(template, profile))
     if not policy.min_chars <= length <= policy.max_chars:
         findings.append(Finding("pitch-length", f"pitch: {policy.min_chars} to {policy.max_chars} characters."))
-    return findings
+    return list(dict.fromkeys(findings))
 
 
 def _check_slots(template: str, profile: AccountProfile) -> list[Finding]:
@@ -95,12 +96,19 @@ def _check_form(text: str) -> Iterator[Finding]:
         yield Finding("field-name", "pitch: write a field as its {slot}, not by its name.")
 
 
+def _check_marks(text: str) -> Iterator[Finding]:
+    if _ODD_MARKS.search(text.replace("...", "…")):
+        yield Finding("odd-character", "pitch: plain punctuation only, one mark at a time.")
+
+
 def _check_words(text: str, profile: AccountProfile, policy: PitchPolicy) -> Iterator[Finding]:
     """Words that say more, or something else, than the data does."""
     if _phrases(tuple(policy.number_words)).search(text):
         yield Finding("number-word", "pitch: no numbers in words; write a fact as its slot.")
     if banned := _phrases(tuple(policy.banned_phrases)).search(text):
         yield Finding("banned-phrase", f"pitch: do not say '{banned.group().lower()}'.")
+    if _phrases(tuple(policy.competitors)).search(text):
+        yield Finding("competitor", "pitch: name no other seller of fleet software.")
     for field, denials in policy.denials.items():
         if profile.values.get(field) and _phrases(tuple(denials)).search(text):
             yield Finding("pitch-contradicts-data", f"pitch: it says something about {field} the data does not.")
@@ -112,23 +120,13 @@ def _check_words(text: str, profile: AccountProfile, policy: PitchPolicy) -> Ite
             )
 
 
-def _check_sentences(template: str, policy: PitchPolicy) -> Iterator[Finding]:
-    """Whole sentences, each said once, that claim nothing about the account without a fact's slot."""
-    sentences = [part.strip().lower() for part in re.split(r"(?<=[.!?])\s+", template.strip()) if part.strip()]
+def _check_sentences(template: str) -> Iterator[Finding]:
+    """Whole sentences, each said once."""
+    sentences = [part.strip().lower() for part in _SENTENCE.split(template.strip()) if part.strip()]
     if not template.rstrip().endswith((".", "!", "?")):
         yield Finding("unfinished", "pitch: end with a whole sentence.")
     if len(set(sentences)) < len(sentences) or _REPEATED.search(template.lower()):
         yield Finding("repetition", "pitch: say everything once.")
-    for sentence in sentences:
-        has_fact = any(name != ACCOUNT_NAME_SLOT for name in SLOT.findall(sentence))
-        for word in _AFTER_NAME.findall(sentence):
-            if policy.account_words.get(word, True) and not (word in policy.account_words and has_fact):
-                yield Finding("unsupported-statement", "pitch: say nothing about {account_name} that no slot shows.")
-    for match in _SLOT_IN_PLACE.finditer(template):
-        before, name, after = match["before"] or "^", match["name"], (match["after"] or "").lower()
-        place = policy.slot_contexts.get(name)
-        if place and before.lower() not in place.after and after not in place.before:
-            yield Finding("misplaced-slot", f"pitch: {{{name}}} makes no sense where it stands.")
 
 
 def _check_names(text: str, policy: PitchPolicy) -> Iterator[Finding]:
@@ -141,6 +139,39 @@ def _check_names(text: str, policy: PitchPolicy) -> Iterator[Finding]:
         if match.start() not in starts and match.group()[0].isupper() and match.group() not in policy.known_names:
             yield Finding("company-name", "pitch: no names and no capitals inside a sentence; write {account_name}.")
             return
+
+
+def _check_evidence(template: str, profile: AccountProfile, policy: PitchPolicy) -> Iterator[Finding]:
+    """What is said of the account's visits and dealings with us needs a field that shows them."""
+    for field, phrases in policy.evidenced_phrases.items():
+        if not can_claim(profile, field, "positive") and _phrases(tuple(phrases)).search(template):
+            yield Finding("unsupported-statement", f"pitch: {field} does not show what it says of the account.")
+
+
+def _without_evidenced(template: str, profile: AccountProfile, policy: PitchPolicy) -> str:
+    """The pitch without what `_check_evidence` has judged."""
+    for field, phrases in policy.evidenced_phrases.items():
+        if can_claim(profile, field, "positive"):
+            template = _phrases(tuple(phrases)).sub("it", template)
+    return template
+
+
+def _check_vocabulary(text: str, policy: PitchPolicy) -> Iterator[Finding]:
+    """Nothing can be said that the policy has no words for: a name, a language, a code, a fact that no field holds."""
+    words = [match.group().lower().replace("’", "'") for match in _WORD.finditer(text)]
+    unknown = [word for word in words if not _is_known(word, policy)]
+    if len(unknown) >= _OTHER_LANGUAGE_WORDS and len(unknown) >= len(words) * _OTHER_LANGUAGE_SHARE:
+        yield Finding("language", "pitch: plain English.")
+    elif unknown:
+        yield Finding("unknown-word", "pitch: only plain words about planning, routes, drivers, service and fuel.")
+
+
+def _is_known(word: str, policy: PitchPolicy) -> bool:
+    bare = word.rstrip("'-")
+    parts = [bare, bare.removesuffix("'s")]
+    if any(part in policy.vocabulary for part in parts):
+        return True
+    return "-" in bare and all(part in policy.vocabulary for part in bare.split("-"))
 
 
 @lru_cache(maxsize=256)

@@ -9,7 +9,8 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 
 from services.scoring.domain.answer import AnswerRefused, LeadAnswer, parse_answer
-from services.scoring.domain.checks import Finding, check_claims, check_pitch
+from services.scoring.domain.checks import check_claims, check_pitch
+from services.scoring.domain.findings import Finding
 from services.scoring.domain.policy import PitchPolicy
 from services.scoring.domain.profile import AccountProfile, can_claim
 from services.scoring.domain.prompt import Message, Prompt, build_messages
@@ -74,6 +75,11 @@ class Interview:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     duration_ms: int = 0
+
+    @property
+    def account_id(self) -> str:
+        """Of its profile."""
+        return self.profile.account_id
 
     @property
     def supported_claims(self) -> list[dict[str, str]]:

@@ -1,11 +1,22 @@
-"""What a pitch may not say, and what is said instead when the model's own pitch is refused.
+"""What a pitch may say, and what is said instead when the model's own pitch is refused.
 
 The words live in `prompts/pitch_policy.yml`, which a RevOps person edits.
 """
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from services.scoring.domain.profile import ACCOUNT_NAME_SLOT, FIELDS
+
+
+def _split(text: Any) -> Any:
+    return text.split() if isinstance(text, str) else text
+
+
+Words = Annotated[frozenset[str], BeforeValidator(_split)]
 
 
 class _Frozen(BaseModel):
@@ -26,31 +37,71 @@ class TemplatePitch(_Frozen):
 
 
 class SlotContext(_Frozen):
-    """A slot is in its place after one of these words, or before one of those; `{slot}` stands for another slot."""
+    """A slot is in its place after one of these words, and before one of those; `^` is a sentence's start, `,` any
+    punctuation or the end, `<verb>` and `<adverb>` any of the policy's, `{slot}` another slot. An empty `before` allows
+    all."""
 
     after: list[str]
     before: list[str] = []
 
 
+class OwnedWords(_Frozen):
+    """Words that may follow `your`, and the fields of which one must have a value above zero (none: always)."""
+
+    evidence: list[str]
+    words: Words
+
+
 class PitchPolicy(_Frozen):
-    """All phrases are matched as whole words, in any letter case."""
+    """All phrases are matched as whole words, in any letter case. `statements.py` says how the lists of words work."""
 
     version: str = Field("", description="hash of the file, set by its reader")
     min_chars: int = Field(ge=1)
     max_chars: int = Field(ge=1, le=2000)
     banned_phrases: list[str]
     number_words: list[str]
+    competitors: list[str]
     # field -> phrases that deny it; refused where the field has a value
     denials: dict[str, list[str]]
     # field -> value -> words that belong to that value; refused for an account with another value
     exclusive_words: dict[str, dict[str, list[str]]]
-    # words that may follow {account_name} -> whether they say something about it, which then needs a slot as evidence
-    account_words: dict[str, bool]
-    # slot -> where it makes sense; `^` after which is a sentence's start
+    # field -> phrases about what the account did; allowed where the field speaks for the account
+    evidenced_phrases: dict[str, list[str]]
+    owned_words: list[OwnedWords]
+    owned_adjectives: Words
+    stating_verbs: Words
+    stating_between: Words
+    neutral_followers: Words
+    modals: Words
+    kept_states: Words
+    governors: Words
+    embedders: Words
+    judgements: Words
+    adverbs: Words
+    shares: Words
+    followers: dict[str, Words]
     slot_contexts: dict[str, SlotContext]
     known_names: list[str]
     company_suffixes: list[str]
+    verbs: Words
+    words: Words
     template: TemplatePitch
+
+    @cached_property
+    def vocabulary(self) -> frozenset[str]:
+        """Every word that a pitch may hold, lower case; `exclusive_words` of other values are refused elsewhere."""
+        lists = [words for values in self.exclusive_words.values() for words in values.values()]
+        exclusive = [phrase for words in lists for phrase in words]
+        inflected = (form for verb in self.verbs for form in _to_forms(verb))
+        names = (name.lower() for name in self.known_names)
+        return self.words.union(
+            inflected, names, self.adverbs, (word for phrase in exclusive for word in phrase.split())
+        )
+
+    @cached_property
+    def evidence_of(self) -> dict[str, list[str]]:
+        """Word after `your` -> the fields that show it."""
+        return {word: owned.evidence for owned in self.owned_words for word in owned.words}
 
     @model_validator(mode="after")
     def _names_fields(self) -> "PitchPolicy":
@@ -58,6 +109,8 @@ class PitchPolicy(_Frozen):
             ("denials", self.denials),
             ("slot_contexts", self.slot_contexts),
             ("exclusive_words", self.exclusive_words),
+            ("evidenced_phrases", self.evidenced_phrases),
+            ("owned_words", [field for owned in self.owned_words for field in owned.evidence]),
             ("template.fit", self.template.fit),
             ("template.engagement", self.template.engagement),
         ):
@@ -65,3 +118,11 @@ class PitchPolicy(_Frozen):
             if unknown:
                 raise ValueError(f"{part}: unknown field {', '.join(unknown)}; known are {', '.join(FIELDS)}")
         return self
+
+
+def _to_forms(verb: str) -> Iterator[str]:
+    """A verb with -s, -es, -ies and -ing in every spelling that might be one; too many of them do no harm."""
+    yield from (verb, f"{verb}s", f"{verb}es", f"{verb}ing", f"{verb}{verb[-1]}ing", f"{verb.removesuffix('e')}ing")
+    yield f"{verb.removesuffix('ie')}ying"
+    if verb.endswith("y"):
+        yield f"{verb[:-1]}ies"

@@ -1,35 +1,20 @@
 """Slots filled by code, in the right units, and the pitch that is used when the model's own is refused."""
 
 import re
-import unicodedata
 from collections.abc import Mapping
 
+from services.scoring.domain.names import NAMELESS, to_display_name
 from services.scoring.domain.policy import PitchPolicy
 from services.scoring.domain.profile import ACCOUNT_NAME_SLOT, FIELDS, AccountProfile, strengths
 
 SLOT = re.compile(r"\{([a-z0-9_]+)\}")
 _QUESTION = re.compile(r"((?:^|[.!?]\s+)(?:may|can|could|shall|would) (?:we|you)\b[^.!?]*)\.", re.IGNORECASE)
-_MAX_NAME_CHARS = 80
-_NAMELESS = "your company"
+_SENTENCE_START = re.compile(r"(?:^|(?<=[.!?]\s))[a-z]")
 _UNIT_FOLLOWS = {
     "fleet_size": re.compile(r"[\s-]+(\{vehicle_type\}|(vehicles?|vans?|trucks?|cars?|units?)\b)", re.IGNORECASE),
-    "employees": re.compile(r"[\s-]+(employees?|people|staff|drivers?)\b", re.IGNORECASE),
+    "employees": re.compile(r"[\s-]+(employees?|people|staff)\b", re.IGNORECASE),
     "vehicle_type": re.compile(r"[\s-]+(vehicles?|fleets?)\b", re.IGNORECASE),
 }
-
-
-def to_display_name(name: str) -> str:
-    """The account's name, safe inside a sentence: no markup, address, link or control character.
-
-    A CRM's name field is typed by anyone; one that could be more than a name gives "your company".
-    """
-    plain = "".join(
-        char for char in unicodedata.normalize("NFC", name) if not unicodedata.category(char).startswith("C")
-    )
-    plain = " ".join(plain.split())
-    if not plain or len(plain) > _MAX_NAME_CHARS or re.search(r"[<>{}|\\@`]|://|www\.|/", plain, re.IGNORECASE):
-        return _NAMELESS
-    return plain
 
 
 def render_value(profile: AccountProfile, name: str) -> str | None:
@@ -69,7 +54,8 @@ def render_pitch(template: str, profile: AccountProfile) -> str:
             text = text.removesuffix(" vehicles").removesuffix(" vehicle")
         return text
 
-    return " ".join(SLOT.sub(fill, _QUESTION.sub(r"\1?", template)).split())
+    filled = SLOT.sub(fill, _QUESTION.sub(r"\1?", template)).replace(f"{NAMELESS} team", "team")
+    return _SENTENCE_START.sub(lambda start: start.group().upper(), " ".join(filled.split()))
 
 
 def template_pitch(profile: AccountProfile, policy: PitchPolicy) -> str:

@@ -1,0 +1,147 @@
+"""What a pitch says about the account without a slot, found word by word.
+
+A closed vocabulary can't lie about what it has no words for; what it can still say about an account is found where the
+account is spoken of: `{account_name}`, `you`, `your ...`. Such a mention may end its clause, take a modal verb, be what
+"help" or a question is about, or be followed by a stating verb and then a fact's slot. Anything else is a statement
+that nothing bears out. English of short sales texts; what doesn't fit is refused, not understood.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from services.scoring.domain.findings import Finding
+from services.scoring.domain.policy import PitchPolicy, SlotContext
+from services.scoring.domain.profile import ACCOUNT_NAME_SLOT, AccountProfile
+
+_TOKEN = re.compile(r"\{[a-z0-9_]+\}(?:['’]s\b)?|[a-z]+(?:['’-][a-z]+)*['’]?|[^\sa-z]", re.IGNORECASE)
+_NAME = f"{{{ACCOUNT_NAME_SLOT}}}"
+_CLAUSE_ENDS = frozenset(',;:.!?–—()"“”-…')
+_COPULAS = frozenset(("is", "are", "was", "were", "it's", "that's", "remain", "remains", "stay", "stays"))
+_KEEPING = frozenset(("keep", "keeps", "keeping"))
+_UNSUPPORTED = Finding(
+    "unsupported-statement", "pitch: say nothing about {account_name}, you or your team that no slot shows."
+)
+
+Tokens = Sequence[str]
+
+
+def to_tokens(sentence: str) -> list[str]:
+    """Words in lower case with a straight apostrophe, slots, and each other character by itself."""
+    return [token.lower().replace("’", "'") for token in _TOKEN.findall(sentence)]
+
+
+def check_statements(sentence: str, profile: AccountProfile, policy: PitchPolicy) -> Iterator[Finding]:
+    """Every statement of one sentence that no slot shows, and every slot that says something else where it stands."""
+    tokens = to_tokens(sentence)
+    for index, token in enumerate(tokens):
+        if token in policy.followers and _at(tokens, index + 1) not in policy.followers[token]:
+            yield _UNSUPPORTED
+        if token == "of" and _at(tokens, index - 1) in policy.shares and _is_of_account(_at(tokens, index + 1)):
+            yield _UNSUPPORTED
+        if _is_fact(token) or token == _NAME:
+            yield from _check_place(tokens, index, policy)
+    mentions = list(_find_mentions(tokens, profile, policy))
+    if any(end is None or not _says_nothing(tokens, start, end, policy) for start, end in mentions):
+        yield _UNSUPPORTED
+    is_judgement = _COPULAS.intersection(tokens) and policy.judgements.intersection(tokens)
+    if mentions and is_judgement and not sentence.rstrip().endswith("?"):
+        yield Finding("unsupported-statement", "pitch: do not judge the account's work or troubles.")
+
+
+def _find_mentions(tokens: Tokens, profile: AccountProfile, policy: PitchPolicy) -> Iterator[tuple[int, int | None]]:
+    """Where the account is spoken of: first token, and the one after the last; None where it is said to own something
+    that the data doesn't show."""
+    for index, token in enumerate(tokens):
+        if token == _NAME:
+            yield index, index + 1 + (_at(tokens, index + 1) in ("team", "teams"))
+        elif token in ("you", "you'd"):
+            yield index, index + 1
+        elif token in ("your", "its", f"{_NAME}'s"):
+            yield index, _end_of_owned(tokens, index + 1, profile, policy)
+
+
+def _end_of_owned(tokens: Tokens, index: int, profile: AccountProfile, policy: PitchPolicy) -> int | None:
+    """The token after the noun that `your` belongs to."""
+    while _at(tokens, index) in policy.owned_adjectives or _at(tokens, index) == "{industry}":
+        index += 1
+    start = index
+    while True:
+        token = _at(tokens, index)
+        evidence = policy.evidence_of.get(token)
+        if evidence is not None:
+            if evidence and not any(profile.values.get(field) for field in evidence):
+                return None
+        elif not _is_fact(token):
+            return index if index > start or _at(tokens, start - 1) == "{industry}" else None
+        index += 1
+
+
+def _says_nothing(tokens: Tokens, start: int, end: int, policy: PitchPolicy) -> bool:
+    """Whether what follows a mention leaves the account as the data has it."""
+    following, before = _at(tokens, end), _at(tokens, start - 1)
+    if following in _CLAUSE_ENDS or following == "$" or following in policy.modals or tokens[start] == "you'd":
+        return True
+    if following in policy.stating_verbs and _shows_fact(tokens, end + 1, policy):
+        return True
+    if before in policy.embedders or (before == "of" and _at(tokens, start - 2) in policy.embedders):
+        return True
+    clause = _clause_before(tokens, start)
+    if following in policy.kept_states and _KEEPING.intersection(clause):
+        return True
+    governed = bool(policy.governors.intersection(clause))
+    if following in policy.verbs or following == "be":
+        return governed
+    return following in policy.neutral_followers or following in policy.adverbs or following.startswith("{")
+
+
+def _shows_fact(tokens: Tokens, index: int, policy: PitchPolicy) -> bool:
+    """Whether a fact's slot comes next, with nothing but words of `stating_between` before it."""
+    while _at(tokens, index) in policy.stating_between:
+        index += 1
+    return _is_fact(_at(tokens, index))
+
+
+def _clause_before(tokens: Tokens, start: int) -> Tokens:
+    begin = start
+    while begin > 0 and tokens[begin - 1] not in _CLAUSE_ENDS:
+        begin -= 1
+    return tokens[begin:start]
+
+
+def _check_place(tokens: Tokens, index: int, policy: PitchPolicy) -> Iterator[Finding]:
+    slot = tokens[index].removesuffix("'s")
+    place = policy.slot_contexts.get(slot[1:-1])
+    if place and not (_fits_after(tokens, index, place) and _fits_before(tokens, index, place, policy)):
+        yield Finding("misplaced-slot", f"pitch: {slot} makes no sense where it stands.")
+
+
+def _fits_after(tokens: Tokens, index: int, place: SlotContext) -> bool:
+    one = _at(tokens, index - 1)
+    if one in _CLAUSE_ENDS:
+        one = ","
+    return one in place.after or f"{_at(tokens, index - 2)} {one}" in place.after or ("," in place.after and one == "^")
+
+
+def _fits_before(tokens: Tokens, index: int, place: SlotContext, policy: PitchPolicy) -> bool:
+    if not place.before:
+        return True
+    one = _at(tokens, index + 1)
+    if one in _CLAUSE_ENDS or one == "$":
+        one = ","
+    kinds = {"<verb>": policy.verbs, "<adverb>": policy.adverbs}
+    return one in place.before or any(kind in place.before and one in words for kind, words in kinds.items())
+
+
+def _at(tokens: Tokens, index: int) -> str:
+    """The token there; `^` before the first, `$` after the last."""
+    if index < 0:
+        return "^"
+    return tokens[index] if index < len(tokens) else "$"
+
+
+def _is_fact(token: str) -> bool:
+    return token.startswith("{") and not token.startswith(_NAME)
+
+
+def _is_of_account(token: str) -> bool:
+    return token in ("your", "its") or token.startswith("{")
