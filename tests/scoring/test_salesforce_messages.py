@@ -31,8 +31,8 @@ def message(*notifications: str, organization: str = ORGANIZATION) -> bytes:
         ' xmlns:xsd="http://www.w3.org/2001/XMLSchema" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">\n'
         ' <soapenv:Body>\n  <notifications xmlns="http://soap.sforce.com/2005/09/outbound">\n'
         f"   <OrganizationId>{organization}</OrganizationId>\n   <ActionId>04k000000000001AAA</ActionId>\n"
-        '   <SessionId xsi:nil="true"/>\n   <EnterpriseUrl>https://x.my.salesforce.com/services/Soap/c/62.0</EnterpriseUrl>'
-        "\n   <PartnerUrl>https://x.my.salesforce.com/services/Soap/u/62.0</PartnerUrl>\n"
+        '   <SessionId xsi:nil="true"/>\n   <EnterpriseUrl>https://x.my.salesforce.com/c/62.0</EnterpriseUrl>\n'
+        "   <PartnerUrl>https://x.my.salesforce.com/u/62.0</PartnerUrl>\n"
         f"{''.join(notifications)}  </notifications>\n </soapenv:Body>\n</soapenv:Envelope>"
     ).encode()
 

@@ -59,6 +59,9 @@ def settle_activity(
         shown = _read_pairs(warehouse, sorted(wanted)[:most_shown], wanted)
         changes.shown = [change for pair in shown if (change := to_shown_change(*pair)) is not None]
         return changes
+    if wanted:  # columns of this release; in a transaction of their own, since DuckDB wants it so
+        with warehouse.outbound(write=True) as connection:
+            create_outbound_tables(connection)
     for ids in _chunks(sorted(wanted)):
         _mark(warehouse, ids, wanted, (job_id, moment), before_commit)
     return changes
@@ -95,7 +98,6 @@ def _mark(
 ) -> None:
     job_id, moment = made
     with warehouse.outbound(write=True) as connection:
-        create_outbound_tables(connection)  # columns of this release, where no scoring has come by since the upgrade
         pairs = _to_pairs(connection, ids, wanted)
         told = read_history(connection, ids, job_id)
         history = [

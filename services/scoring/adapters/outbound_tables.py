@@ -132,9 +132,12 @@ def create_outbound_tables(connection: sa.Connection) -> None:
         present = _read_column_names(connection, table)
         if not present:
             _create_table(connection, table)
-        for column in table.columns if present else ():
-            if column.name not in present:
-                _add_column(connection, column)
+        missing = [column for column in table.columns if present and column.name not in present]
+        # Those with a default last: DuckDB alters no table that its own transaction has filled.
+        for column in sorted(missing, key=lambda one: one.server_default is not None):
+            _add_column(connection, column)
+        for column in missing:
+            connection.execute(SetColumnComment(column))
 
 
 def present_columns(connection: sa.Connection, table: sa.Table) -> list[sa.ColumnElement[object]]:
@@ -175,7 +178,6 @@ def _add_column(connection: sa.Connection, column: sa.Column[Any]) -> None:
     default = " default true" if column.server_default is not None else ""
     name = f"{column.table.schema}.{column.table.name}"
     connection.execute(sa.text(f"alter table {name} add column {column.name} {kind}{default}"))
-    connection.execute(SetColumnComment(column))
 
 
 def _stand_in(column: sa.Column[Any]) -> sa.ColumnElement[object]:

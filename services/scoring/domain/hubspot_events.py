@@ -1,8 +1,8 @@
 """Webhooks of HubSpot: their signatures, and which records the events of one call are about.
 
-Sources: HubSpot's guides "Validating requests" (with its table of characters that are decoded in the URI) and "Webhooks"
-(subscription types and their fields). HubSpot sends up to 100 events a call, at least once and in any order, wants an
-answer within five seconds, and repeats what was refused for a day.
+Sources: HubSpot's guides "Validating requests" (with its table of characters that are decoded in the URI) and
+"Webhooks" (subscription types and their fields). HubSpot sends up to 100 events a call, at least once and in any order,
+wants an answer within five seconds, and repeats what was refused for a day.
 """
 
 import base64
@@ -33,8 +33,8 @@ _WINDOW_MS: Final = 300_000
 _TIMESTAMP: Final = re.compile(r"[0-9]{1,15}", re.ASCII)
 _DECODED: Final = re.compile(r"%(?:3A|2F|3F|40|21|24|27|28|29|2A|2C|3B)", re.IGNORECASE)
 _MEND: Final = (
-    "HubSpot signs the method, the URL as it was told (GTM_PUBLIC_URL and the path), the raw body and the time with the "
-    "app's client secret, GTM_HUBSPOT_WEBHOOK_SECRET, as X-HubSpot-Signature-v3, within five minutes."
+    "HubSpot signs the method, the URL as it was told (GTM_PUBLIC_URL and the path), the raw body and the time with "
+    "the app's client secret, GTM_HUBSPOT_WEBHOOK_SECRET, as X-HubSpot-Signature-v3, within five minutes."
 )
 # What an event is about, by the first part of its type, or by its objectTypeId.
 _OBJECTS: Final = {"company": "companies", "contact": "contacts", "deal": "deals"}

@@ -1,8 +1,8 @@
 """Outbound messages of Salesforce: SOAP, unsigned, up to 100 notifications a call.
 
-Source: Salesforce's SOAP API guide, "Outbound Messaging". Salesforce repeats a message for a day until it is acknowledged,
-delivers some twice and in any order; the id of a notification stays the same. What a message may hold besides (a session
-id that could act for a user) is not looked at, kept or logged.
+Source: Salesforce's SOAP API guide, "Outbound Messaging". Salesforce repeats a message for a day until it is
+acknowledged, delivers some twice and in any order; the id of a notification stays the same. What a message may hold
+besides (a session id that could act for a user) is not looked at, kept or logged.
 """
 
 import hashlib
@@ -37,8 +37,8 @@ _SOAP: Final = "{http://schemas.xmlsoap.org/soap/envelope/}"
 _OUTBOUND: Final = "{http://soap.sforce.com/2005/09/outbound}"
 _TYPE: Final = "{http://www.w3.org/2001/XMLSchema-instance}type"
 _MEND: Final = (
-    "Salesforce signs no outbound message: the endpoint URL must end in `?token=` and GTM_SALESFORCE_WEBHOOK_TOKEN, and "
-    "the message must come from the organisation that GTM_SALESFORCE_ORGANIZATION_ID names."
+    "Salesforce signs no outbound message: the endpoint URL must end in `?token=` and GTM_SALESFORCE_WEBHOOK_TOKEN, "
+    "and the message must come from the organisation that GTM_SALESFORCE_ORGANIZATION_ID names."
 )
 
 

@@ -43,7 +43,7 @@ def top_reasons(factors: Sequence[Factor], baseline: int, score: int, limit: int
 
 
 def all_factors(factors: Sequence[Factor]) -> list[dict[str, Any]]:
-    """Every factor of the baseline, fit before engagement, the one with most points first: what the score was made of."""
+    """Every factor of the baseline, fit before engagement, most points first: what the score was made of."""
     ranked = sorted(factors, key=lambda item: (item.component != "fit", -abs(item.points), item.factor))
     return [_to_json(item) for item in ranked]
 

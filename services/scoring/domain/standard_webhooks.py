@@ -47,8 +47,8 @@ def verify_standard_webhook(secret: str, headers: Mapping[str, str], body: bytes
     secrets = secret.replace(",", " ").split() or [""]
     if not any([_is_signed(one, received, body) for one in secrets]):
         raise refuse_signature(
-            "Sign `<webhook-id>.<webhook-timestamp>.<body>` with the shared secret (Standard Webhooks 1.0), within five "
-            "minutes."
+            "Sign `<webhook-id>.<webhook-timestamp>.<body>` with the shared secret (Standard Webhooks 1.0), within "
+            "five minutes."
         )
     payload = _parse_payload(body)
     change, ignored_for = _parse_change(payload)
