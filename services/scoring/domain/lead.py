@@ -6,9 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from services.scoring.domain.history import to_changes as to_changes
-from services.scoring.domain.history import to_history_row as to_history_row
-from services.scoring.domain.history import to_shown_change as to_shown_change
 from services.scoring.domain.interview import Interview
 from services.scoring.domain.policy import PitchPolicy
 from services.scoring.domain.prompt import Prompt
