@@ -13,6 +13,7 @@ from tests.fakes.ollama_wire import Reply, to_json
 
 Fault = Callable[[dict[str, Any]], Reply]
 PITCH = "We help fleet teams plan routes and service. May we show {account_name} how it works?"
+OTHER_PITCH = "May we show {account_name} how we help fleet teams plan routes and service?"
 HTML = {"Content-Type": "text/html"}
 PLAIN = {"Content-Type": "text/plain"}
 
@@ -133,7 +134,7 @@ FAULTS: dict[str, Fault] = {
     "out-of-range": answers(lead_score=140),
     "unknown-enum": answers(next_action="sell_now"),
     "hostile": answers(pitch=_HOSTILE, lead_score=100),
-    "other-text": lambda request: answers(pitch=PITCH + " Talk soon." * (next(_drafts) % 2))(request),
+    "other-text": lambda request: answers(pitch=(PITCH, OTHER_PITCH)[next(_drafts) % 2])(request),
     "no-message": says("", message=None),
     "null-content": says("", message={"role": "assistant", "content": None}),
     "reset": lambda request: Reply(is_dropped=True),

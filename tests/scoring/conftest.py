@@ -1,7 +1,7 @@
 """A warehouse with the two marts that scoring reads, written by hand from docs/contracts.md, and a scriptable model."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -116,19 +116,20 @@ BuildMarts = Callable[..., None]
 @pytest.fixture
 def build_marts(warehouse: Warehouse) -> BuildMarts:
     """Stands for a build: replaces both marts by these accounts."""
+    return lambda *rows: write_marts(warehouse, rows)
 
-    def build(*rows: dict[str, Any]) -> None:
-        with warehouse.core(write=True) as connection:
-            for statement in _DDL:
-                connection.execute(sa.text(statement))
-            for table in ("dim_accounts", "fct_account_score_factors"):
-                connection.execute(sa.text(f"delete from analytics.{table}"))
-            for row in rows:
-                _insert(connection, "analytics.dim_accounts", row)
-                for factor in factors(row):
-                    _insert(connection, "analytics.fct_account_score_factors", factor)
 
-    return build
+def write_marts(warehouse: Warehouse, rows: Iterable[dict[str, Any]]) -> None:
+    """What `build_marts` does, for a warehouse that several tests look at."""
+    with warehouse.core(write=True) as connection:
+        for statement in _DDL:
+            connection.execute(sa.text(statement))
+        for table in ("dim_accounts", "fct_account_score_factors"):
+            connection.execute(sa.text(f"delete from analytics.{table}"))
+        for row in rows:
+            _insert(connection, "analytics.dim_accounts", row)
+            for factor in factors(row):
+                _insert(connection, "analytics.fct_account_score_factors", factor)
 
 
 def _insert(connection: sa.Connection, table: str, row: dict[str, Any]) -> None:

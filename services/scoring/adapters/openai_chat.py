@@ -16,8 +16,10 @@ from services.scoring.adapters.model_errors import OPENAI, to_error, to_missing
 from services.scoring.adapters.model_http import Received
 from services.scoring.domain.interview import ModelReply
 
-# What a listing says of the model itself. `created` is not among it: llama.cpp and vLLM put the time of the call there.
-_IDENTITY = ("id", "root", "parent", "owned_by", "max_model_len", "meta")
+# What a listing says of the model itself. Not `created`, which is the time of the call with llama.cpp and vLLM, and
+# nothing of the server's own settings, such as the context.
+_IDENTITY = ("id", "root", "parent", "owned_by", "meta")
+_NOT_THE_MODELS = frozenset({"n_ctx"})
 _SMALLEST = {"messages": [{"role": "user", "content": "."}], "max_tokens": 1}
 
 
@@ -87,8 +89,10 @@ class OpenAiModel(HostedModel):
 
 
 def _hash_listing(item: Mapping[str, Any]) -> str:
-    said = json.dumps({key: item[key] for key in _IDENTITY if key in item}, sort_keys=True)
-    return f"listing:{hashlib.sha256(said.encode()).hexdigest()}"
+    said = {key: item[key] for key in _IDENTITY if key in item}
+    if isinstance(meta := said.get("meta"), dict):
+        said["meta"] = {key: value for key, value in meta.items() if key not in _NOT_THE_MODELS}
+    return f"listing:{hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()}"
 
 
 def _error_text(received: Received) -> str | None:
