@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from services.scoring.adapters.events import Receipt, receive_events
-from services.scoring.domain.webhooks import WebhookEvent
+from services.scoring.domain.webhooks import RecordChange, WebhookEvent
 from shared.operations.database import OperationsDatabase
-from shared.operations.models import Generation, Job
+from shared.operations.models import ChangedRecord, Generation, Job
 from shared.operations.models import WebhookEvent as StoredEvent
 
 
@@ -82,3 +82,64 @@ def test_an_event_without_an_account_is_stored_once_too(
     receipts = deliver_at_once(operations, monkeypatch, [event("evt_1", account_id=None)] * 4)
     assert Counter(one for receipt in receipts for one in receipt.outcomes) == {"ignored": 1, "duplicate": 3}
     assert (count(operations, StoredEvent), count(operations, Job)) == (1, 0)
+
+
+def change(event_id: str, **records: tuple[str, ...]) -> WebhookEvent:
+    changes = tuple(RecordChange("hubspot", name, ids) for name, ids in records.items())
+    return WebhookEvent(event_id, "company.merge", datetime(2026, 1, 1, tzinfo=UTC), changes=changes)
+
+
+def test_a_call_of_a_hundred_events_is_stored_event_by_event_and_asks_for_one_pipeline(
+    operations: OperationsDatabase,
+) -> None:
+    call = [change(f"e{number}", companies=(str(number % 7),)) for number in range(98)]
+    call += [change("e3", companies=("3",)), WebhookEvent("odd", "ticket.creation", ignored_for="unknown-object")]
+    receipt = receive_events(operations, "hubspot", call)
+    assert receipt.counts == {"accepted": 98, "duplicate": 1, "ignored": 1}
+    (job,) = receipt.jobs
+    assert (job.kind, job.subject, len(receipt.tickets)) == ("pipeline", "hubspot", 1)
+    with operations.read() as session:
+        stored = session.get_one(StoredEvent, ("hubspot", "e3"))
+        assert (stored.object, stored.record_id, stored.job_id) == ("companies", "3", job.id)
+        assert stored.occurred_at == datetime(2026, 1, 1, tzinfo=UTC)
+        assert session.get_one(StoredEvent, ("hubspot", "odd")).ignored_for == "unknown-object"
+        waiting = set(session.execute(sa.select(ChangedRecord.record_id, ChangedRecord.generation)).tuples())
+    assert waiting == {(str(number), 1) for number in range(7)}
+    again = receive_events(operations, "hubspot", call)
+    assert (again.counts, [one.id for one in again.jobs], again.tickets) == ({"duplicate": 100}, [job.id], [])
+    other = receive_events(operations, "generic", call[:1])
+    assert other.counts == {"accepted": 1}, "another sender's ids are its own"
+    assert count(operations, StoredEvent) == 100
+
+
+def test_a_call_that_could_not_be_stored_whole_was_not_stored_at_all(
+    operations: OperationsDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise sa.exc.OperationalError("", {}, Exception("gone"))
+
+    call = [change("e1", companies=("1",)), event("e2")]
+    with monkeypatch.context() as broken:
+        broken.setattr("services.scoring.adapters.events.request_coalesced", fail)
+        with pytest.raises(sa.exc.OperationalError):
+            receive_events(operations, "hubspot", call)
+    assert (count(operations, StoredEvent), count(operations, Job)) == (0, 0)
+    assert receive_events(operations, "hubspot", call).counts == {"accepted": 2}
+
+
+def test_calls_that_name_the_same_records_in_any_order_do_not_block_each_other(operations: OperationsDatabase) -> None:
+    """Locks are taken in one order: events, records of all objects, then the pipeline, then accounts."""
+
+    def send(sender: int) -> None:
+        for number in range(8):
+            names = ["companies", "contacts", "deals"]
+            names = names if (sender + number) % 2 else names[::-1]
+            call = [change(f"{sender}-{number}-{name}", **{name: ("3", "1", "2")}) for name in names]
+            call += [event(f"{sender}-{number}-{one}", one) for one in (["a", "b"] if sender % 2 else ["b", "a"])]
+            call += [change(f"shared-{number}-{step}", deals=("1",)) for step in range(3)][:: 1 if sender % 2 else -1]
+            receive_events(operations, "hubspot", call)
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(send, range(6)))
+    assert count(operations, StoredEvent) == 6 * 8 * 5 + 8 * 3
+    assert count(operations, Job) == 3 + 3, "a pipeline with its three children, and a rescore of each account"
