@@ -71,11 +71,15 @@ class PitchPolicy(_Frozen):
     owned_adjectives: Words
     stating_verbs: Words
     stating_between: Words
+    stated_with: Words
+    joined_with: Words
+    not_before: Words
     neutral_followers: Words
     modals: Words
     kept_states: Words
     governors: Words
     embedders: Words
+    offers: Words
     judgements: Words
     adverbs: Words
     shares: Words
@@ -92,11 +96,15 @@ class PitchPolicy(_Frozen):
         """Every word that a pitch may hold, lower case; `exclusive_words` of other values are refused elsewhere."""
         lists = [words for values in self.exclusive_words.values() for words in values.values()]
         exclusive = [phrase for words in lists for phrase in words]
-        inflected = (form for verb in self.verbs for form in _to_forms(verb))
         names = (name.lower() for name in self.known_names)
         return self.words.union(
-            inflected, names, self.adverbs, (word for phrase in exclusive for word in phrase.split())
+            self.verb_forms, names, self.adverbs, (word for phrase in exclusive for word in phrase.split())
         )
+
+    @cached_property
+    def verb_forms(self) -> frozenset[str]:
+        """The verbs with their endings."""
+        return frozenset(form for verb in self.verbs for form in _to_forms(verb))
 
     @cached_property
     def evidence_of(self) -> dict[str, list[str]]:

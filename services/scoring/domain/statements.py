@@ -40,6 +40,9 @@ def check_statements(sentence: str, profile: AccountProfile, policy: PitchPolicy
             yield _UNSUPPORTED
         if _is_fact(token) or token == _NAME:
             yield from _check_place(tokens, index, policy)
+        if token == _NAME and _at(tokens, index - 1) == "help":
+            if not policy.offers.intersection(_clause_before(tokens, index)):
+                yield _UNSUPPORTED
     mentions = list(_find_mentions(tokens, profile, policy))
     if any(end is None or not _says_nothing(tokens, start, end, policy) for start, end in mentions):
         yield _UNSUPPORTED
@@ -79,9 +82,11 @@ def _end_of_owned(tokens: Tokens, index: int, profile: AccountProfile, policy: P
 def _says_nothing(tokens: Tokens, start: int, end: int, policy: PitchPolicy) -> bool:
     """Whether what follows a mention leaves the account as the data has it."""
     following, before = _at(tokens, end), _at(tokens, start - 1)
+    if before in policy.not_before:
+        return False
     if following in _CLAUSE_ENDS or following == "$" or following in policy.modals or tokens[start] == "you'd":
         return True
-    if following in policy.stating_verbs and _shows_fact(tokens, end + 1, policy):
+    if following in policy.stating_verbs and _states_facts(tokens, end + 1, policy):
         return True
     if before in policy.embedders or (before == "of" and _at(tokens, start - 2) in policy.embedders):
         return True
@@ -91,14 +96,28 @@ def _says_nothing(tokens: Tokens, start: int, end: int, policy: PitchPolicy) -> 
     governed = bool(policy.governors.intersection(clause))
     if following in policy.verbs or following == "be":
         return governed
+    if following in ("and", "or"):
+        return _joins(_at(tokens, end + 1), governed, policy)
     return following in policy.neutral_followers or following in policy.adverbs or following.startswith("{")
 
 
-def _shows_fact(tokens: Tokens, index: int, policy: PitchPolicy) -> bool:
-    """Whether a fact's slot comes next, with nothing but words of `stating_between` before it."""
+def _joins(following: str, governed: bool, policy: PitchPolicy) -> bool:
+    """Whether what comes after `and` goes on without stating anything."""
+    known = following in policy.joined_with or following in policy.adverbs or following in policy.evidence_of
+    return known or following.startswith("{") or (governed and following in policy.verbs)
+
+
+def _states_facts(tokens: Tokens, index: int, policy: PitchPolicy) -> bool:
+    """Whether facts' slots are all that is stated from here to the end of the clause."""
     while _at(tokens, index) in policy.stating_between:
         index += 1
-    return _is_fact(_at(tokens, index))
+    if not _is_fact(_at(tokens, index)):
+        return False
+    while _is_fact(_at(tokens, index)) or _at(tokens, index) in policy.stated_with:
+        index += 1
+    if _at(tokens, index) in policy.stating_verbs:  # "... and runs {fleet_size}"
+        return _at(tokens, index - 1) == "and" and _states_facts(tokens, index + 1, policy)
+    return _at(tokens, index) == "$" or _at(tokens, index) in _CLAUSE_ENDS
 
 
 def _clause_before(tokens: Tokens, start: int) -> Tokens:
@@ -111,15 +130,18 @@ def _clause_before(tokens: Tokens, start: int) -> Tokens:
 def _check_place(tokens: Tokens, index: int, policy: PitchPolicy) -> Iterator[Finding]:
     slot = tokens[index].removesuffix("'s")
     place = policy.slot_contexts.get(slot[1:-1])
-    if place and not (_fits_after(tokens, index, place) and _fits_before(tokens, index, place, policy)):
+    if place and not (_fits_after(tokens, index, place, policy) and _fits_before(tokens, index, place, policy)):
         yield Finding("misplaced-slot", f"pitch: {slot} makes no sense where it stands.")
 
 
-def _fits_after(tokens: Tokens, index: int, place: SlotContext) -> bool:
+def _fits_after(tokens: Tokens, index: int, place: SlotContext, policy: PitchPolicy) -> bool:
     one = _at(tokens, index - 1)
     if one in _CLAUSE_ENDS:
         one = ","
-    return one in place.after or f"{_at(tokens, index - 2)} {one}" in place.after or ("," in place.after and one == "^")
+    before_it = (f"{_at(tokens, index - 2)} {one}", f"{_at(tokens, index - 3)} {_at(tokens, index - 2)} {one}")
+    if "<verb>" in place.after and one in policy.verb_forms:
+        return True
+    return one in place.after or any(words in place.after for words in before_it)
 
 
 def _fits_before(tokens: Tokens, index: int, place: SlotContext, policy: PitchPolicy) -> bool:
@@ -129,7 +151,12 @@ def _fits_before(tokens: Tokens, index: int, place: SlotContext, policy: PitchPo
     if one in _CLAUSE_ENDS or one == "$":
         one = ","
     kinds = {"<verb>": policy.verbs, "<adverb>": policy.adverbs}
-    return one in place.before or any(kind in place.before and one in words for kind, words in kinds.items())
+    for kind, words in kinds.items():
+        if (kind in place.before and one in words) or (
+            f"{one} {kind}" in place.before and _at(tokens, index + 2) in words
+        ):
+            return True
+    return one in place.before or f"{one} {_at(tokens, index + 2)}" in place.before
 
 
 def _at(tokens: Tokens, index: int) -> str:
