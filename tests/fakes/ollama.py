@@ -55,6 +55,7 @@ def _nothing(_: dict[str, Any]) -> None:
 class FakeOllama(WireServer):
     """`script` holds the next replies to chats (empty: `default`); `chats` what was asked. A context manager.
 
+    `raw` holds replies of /v1/chat/completions that no Ollama would give, each taken once and before the script.
     `runner` says how fast it answers, how many at once, and how long a load takes. `on_chat` runs while a question
     holds its slot, and may block.
     """
@@ -63,6 +64,7 @@ class FakeOllama(WireServer):
         self.models = {"llama3.1:latest": "digest-one"} if models is None else models
         self.default: Fault = good
         self.script: deque[Fault] = deque()
+        self.raw: deque[Reply] = deque()
         self.chats: list[dict[str, Any]] = []
         self.answered = 0
         self.warm_ups: list[dict[str, Any]] = []
@@ -141,7 +143,7 @@ class FakeOllama(WireServer):
         return await self._chat(body)
 
     async def _openai_chat(self, body: bytes) -> Reply:
-        return to_openai(await self._chat(to_native(body)))
+        return self.raw.popleft() if self.raw else to_openai(await self._chat(to_native(body)))
 
     async def _chat(self, body: bytes) -> Reply:
         if not body.strip():
@@ -181,6 +183,10 @@ class FakeOllama(WireServer):
         return to_json({**loaded, "done": True, "done_reason": "unload" if is_unload else "load"})
 
     async def _answer_chat(self, request: dict[str, Any]) -> Reply:
+        if request.get("options", {}).get("num_predict") == 1:  # OpenAI's API has no other way to load
+            self.warm_ups.append(request)
+            await self.runner.load(request)
+            return says("{", done_reason="length")(request)
         self.chats.append(request)
         fault = self.script.popleft() if self.script else self.default
         await self.runner.load(request)

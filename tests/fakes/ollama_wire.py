@@ -56,6 +56,7 @@ class WireServer:
         self.port: int = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.connections: set[_Connection] = set()
+        self.headers: dict[str, str] = {}  # of the last request, names in lower case
         self._answer = answer
         self._ready = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -139,6 +140,7 @@ class _Connection(asyncio.Protocol):
             return
         lines = head.decode("latin-1").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
+        self._server.headers = headers
         length = int(headers.get("content-length", "0"))
         if len(rest) < length:
             return

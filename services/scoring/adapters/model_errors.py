@@ -48,6 +48,8 @@ def to_error(received: Received, text: str | None, model: str, words: ServerWord
             is_sent=status not in _NOT_TAKEN,
             retry_after=_seconds(received.headers),
         )
+    if status == 200 and text is not None:  # gateways that have sent their headers before they knew
+        return ModelUnavailable(said, is_reached=True)
     if status in (401, 403):
         return TerminalError(
             f"{said}. Set GTM_MODEL_API_KEY to a key that this server accepts.",

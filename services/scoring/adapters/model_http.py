@@ -33,7 +33,7 @@ class Received:
     @property
     def is_answer(self) -> bool:
         """What an API's success looks like, whatever is in it."""
-        return self.status == 200 and isinstance(self.content, dict)
+        return self.status == 200 and isinstance(self.content, dict) and "error" not in self.content
 
 
 class ModelHttp:

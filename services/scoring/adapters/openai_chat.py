@@ -83,7 +83,7 @@ class OpenAiModel(HostedModel):
         }
 
     def _require_answer(self, received: Received) -> dict[str, Any]:
-        if received.is_answer and "error" not in received.record:
+        if received.is_answer:
             return received.record
         raise to_error(received, _error_text(received), self._settings.ollama_model, OPENAI)
 
