@@ -169,7 +169,7 @@ def test_weights_become_half_open_bands_and_a_fallback() -> None:
         ("4", None, False),
         (None, None, True),
     ]
-    assert {row["max_points"] for row in rows} == {"7"}
+    assert {row["max_points"] for row in rows} == {"2"}
 
 
 @pytest.mark.parametrize(

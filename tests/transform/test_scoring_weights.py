@@ -25,20 +25,20 @@ def _changed(tmp_path: Path, *changes: tuple[str, str]) -> Path:
 def test_the_version_is_the_hash_of_the_file(tmp_path: Path) -> None:
     weights, version = read_scoring_weights(SHIPPED)
     assert version == hashlib.sha256(SHIPPED.read_bytes()).hexdigest()
-    other, changed = read_scoring_weights(_changed(tmp_path, ("logistics: 14", "logistics: 13")))
+    other, changed = read_scoring_weights(_changed(tmp_path, ("logistics: 15", "logistics: 14")))
     assert changed != version and other != weights
 
 
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ([("logistics: 14", "logistic: 14")], "fit.industry.words.logistic"),
-        ([("logistics: 14", "logistics: 14\n      logistics: 4")], "'logistics' occurs twice"),
-        ([("half_life_days: 21", "half_life_days: .inf")], "engagement.recency.half_life_days"),
-        ([("{from: 10, points: 8}", "{from: 10, points: many}")], "fit.fleet_size.bands[2].points"),
-        ([("{from: 10, points: 8}", "{from: 10}")], "fit.fleet_size.bands[2].points: Field required"),
-        ([("{from: 10, points: 8}", "{from: 10, points: 8, label: x}")], "fit.fleet_size.bands[2].label"),
-        ([("{from: 10, points: 8}", "{from: 200, points: 8}")], "fit.fleet_size: bands must ascend"),
+        ([("logistics: 15", "logistic: 15")], "fit.industry.words.logistic"),
+        ([("logistics: 15", "logistics: 15\n      logistics: 4")], "'logistics' occurs twice"),
+        ([("half_life_days: 14", "half_life_days: .inf")], "engagement.recency.half_life_days"),
+        ([("{from: 10, points: 13}", "{from: 10, points: many}")], "fit.fleet_size.bands[2].points"),
+        ([("{from: 10, points: 13}", "{from: 10}")], "fit.fleet_size.bands[2].points: Field required"),
+        ([("{from: 10, points: 13}", "{from: 10, points: 13, label: x}")], "fit.fleet_size.bands[2].label"),
+        ([("{from: 10, points: 13}", "{from: 200, points: 13}")], "fit.fleet_size: bands must ascend"),
         ([("fit:   ", "fits:   ")], "fit: Field required"),
         ([("fit:   ", "fit: [")], "is not YAML"),
     ],
@@ -52,7 +52,7 @@ def test_a_broken_file_names_the_field(tmp_path: Path, changes: list[tuple[str, 
 
 
 def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
-    path = _changed(tmp_path, ("logistics: 14", "logistics: 140"), ("half_life_days: 21", "half_life_days: 0"))
+    path = _changed(tmp_path, ("logistics: 15", "logistics: 150"), ("half_life_days: 14", "half_life_days: 0"))
     with pytest.raises(TerminalError, match="fit.industry.words.logistics: .*; engagement.recency.half_life_days: "):
         read_scoring_weights(path)
 

@@ -128,11 +128,13 @@ class FitWeights(_Weights):
 class EngagementWeights(_Weights):
     """Do they look for it now?"""
 
+    open_opportunities: BandFactor
+    open_pipeline: BandFactor
+    recent_visits: BandFactor
     visits: BandFactor
     high_intent_visits: BandFactor
     recency: DecayFactor
     engaged_contacts: BandFactor
-    open_pipeline: BandFactor
 
 
 class ScoringWeights(_Weights):

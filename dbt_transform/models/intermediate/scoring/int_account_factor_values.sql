@@ -7,11 +7,13 @@
 {%- set numbers = {
     "fleet_size": "accounts.fleet_size",
     "employees": "accounts.employees",
+    "open_opportunities": "engagement.open_opportunities",
+    "open_pipeline": "round(engagement.open_pipeline_usd)",
+    "recent_visits": "engagement.visits_30d",
     "visits": "engagement.visits_90d",
     "high_intent_visits": "engagement.high_intent_visits_90d",
     "recency": "engagement.days_since_last_visit",
     "engaged_contacts": "engagement.engaged_contacts_90d",
-    "open_pipeline": "round(engagement.open_pipeline_usd)",
 } -%}
 
 with accounts as (
