@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -31,6 +31,7 @@ class DuckdbWarehouse:
     def __init__(self, settings: WarehouseSettings) -> None:
         self._settings = settings
         self._reserved_by: int | None = None
+        self._engines: dict[tuple[str, bool], sa.Engine] = {}
         self.dialect: sa.Dialect = sa.create_engine("duckdb:///:memory:", poolclass=NullPool).dialect
 
     @contextmanager
@@ -101,14 +102,21 @@ class DuckdbWarehouse:
             with engine.begin() as connection:
                 yield connection
 
-    def _engine(self, url: str, **arguments: Any) -> sa.Engine:
-        """Bounded in memory and threads: a worker shares its machine with builds, models and other workers."""
-        config = {
-            "memory_limit": self._settings.duckdb_memory_limit,
-            "threads": self._settings.duckdb_threads,
-            "preserve_insertion_order": False,  # half the time and less memory in a large insert; nothing relies on it
-        }
-        return sa.create_engine(url, poolclass=NullPool, connect_args={**arguments, "config": config})
+    def _engine(self, url: str, *, read_only: bool = False) -> sa.Engine:
+        """Bounded in memory and threads: a worker shares its machine with builds, models and other workers.
+
+        Kept, though it holds no connection: a new one asks the database about itself at its first connection.
+        """
+        if (url, read_only) not in self._engines:
+            config = {
+                "memory_limit": self._settings.duckdb_memory_limit,
+                "threads": self._settings.duckdb_threads,
+                "preserve_insertion_order": False,  # half the time and less memory in a large insert; none relies on it
+            }
+            arguments = {"read_only": True} if read_only else {}
+            engine = sa.create_engine(url, poolclass=NullPool, connect_args={**arguments, "config": config})
+            self._engines[url, read_only] = engine
+        return self._engines[url, read_only]
 
     def _create(self, path: Path, schemas: tuple[str, ...]) -> None:
         """Make the file with its schemas, so that a reader may come before the first writer."""

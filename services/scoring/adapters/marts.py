@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from services.scoring.adapters.outbound_tables import read_table_names
 from services.scoring.domain.profile import FIELDS, AccountProfile, Factor, parse_values
 from shared.errors import TerminalError
-from shared.warehouse import Warehouse
+from shared.warehouse import Warehouse, in_values, to_parameter
 
 
 def count_load_accounts(warehouse: Warehouse, load_id: str) -> int:
@@ -33,25 +33,26 @@ def read_accounts(warehouse: Warehouse, account_ids: Sequence[str]) -> list[Acco
     if not account_ids:
         return []
     columns = ", ".join(FIELDS)
-    wanted = {"wanted": list(account_ids)}
+    bound = {"wanted": to_parameter(account_ids)}
     with warehouse.core() as connection:
         require_marts(connection)
+        among = in_values(connection, "account_id", "wanted")
         accounts = connection.execute(
-            _among(
+            sa.text(
                 f"select account_id, account_name, domain, {columns}, baseline_score, fit_score, engagement_score,"
                 " profile_hash, weights_version, is_active_prospect, dbt_run_id, dbt_updated_at"
-                " from analytics.dim_accounts where account_id in :wanted"
+                f" from analytics.dim_accounts where {among}"
             ),
-            wanted,
+            bound,
         ).mappings()
         by_id = {row["account_id"]: row for row in accounts}
         factors: dict[str, list[Factor]] = {}
         for row in connection.execute(
-            _among(
+            sa.text(
                 "select account_id, factor, component, value, points, max_points, explanation"
-                " from analytics.fct_account_score_factors where account_id in :wanted order by account_id, factor"
+                f" from analytics.fct_account_score_factors where {among} order by account_id, factor"
             ),
-            wanted,
+            bound,
         ):
             factors.setdefault(row.account_id, []).append(Factor(*row[1:]))
     return [_to_profile(by_id[name], factors.get(name, [])) for name in account_ids if name in by_id]
@@ -73,10 +74,6 @@ def _to_profile(row: sa.RowMapping, factors: list[Factor]) -> AccountProfile:
         weights_version=row["weights_version"],
         inactive_reason=None if row["is_active_prospect"] else "customer",
     )
-
-
-def _among(sql: str) -> sa.TextClause:
-    return sa.text(sql).bindparams(sa.bindparam("wanted", expanding=True))
 
 
 def require_marts(connection: sa.Connection) -> None:

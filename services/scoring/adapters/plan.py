@@ -14,7 +14,7 @@ from services.scoring.adapters.marts import has_load_accounts, require_marts
 from services.scoring.adapters.outbound_tables import SCHEMA, read_table_names
 from services.scoring.domain.written_off import WRITTEN_OFF
 from shared.contracts import AccountScope, LoadScope
-from shared.warehouse import Warehouse
+from shared.warehouse import Warehouse, in_values, to_parameter
 
 PAGE_ACCOUNTS: Final = 5_000
 
@@ -127,8 +127,9 @@ def read_open(warehouse: Warehouse, query: PlanQuery, account_ids: Sequence[str]
     if not account_ids:
         return []
     with warehouse.core_beside_outbound() as connection:
-        sql = f"{_judged_sql(query, connection)} {_open_sql('account_id in :named', len(account_ids))}"
-        return [_to_planned(row) for row in _run(connection, query, sql, {"named": list(account_ids)})]
+        named = in_values(connection, "account_id", "named")
+        sql = f"{_judged_sql(query, connection)} {_open_sql(named, len(account_ids))}"
+        return [_to_planned(row) for row in _run(connection, query, sql, {"named": to_parameter(account_ids)})]
 
 
 def _judged_sql(query: PlanQuery, connection: sa.Connection) -> str:
@@ -147,7 +148,7 @@ def _judged_sql(query: PlanQuery, connection: sa.Connection) -> str:
                 select distinct account_id from {SCHEMA}.score_rejects
                 where job_id = :job_id and reason_code = :written_off
             ) as written_off on written_off.account_id = candidates.account_id"""
-    condition = _condition(query.scope, has_leads)
+    condition = _condition(query, connection, has_leads)
     top = f"order by baseline_score desc, account_id limit {int(query.limit)}" if query.limit is not None else ""
     return f"""
         with scope as (select account_id, baseline_score, profile_hash from analytics.dim_accounts where {condition}),
@@ -160,10 +161,10 @@ def _open_sql(condition: str, most: int) -> str:
         order by baseline_score desc, account_id limit {int(most)}"""
 
 
-def _condition(scope: Literal["all"] | AccountScope | LoadScope, has_leads: bool) -> str:
-    if isinstance(scope, AccountScope):
-        return "account_id in :wanted"
-    if scope == "all":
+def _condition(query: PlanQuery, connection: sa.Connection, has_leads: bool) -> str:
+    if isinstance(query.scope, AccountScope):
+        return in_values(connection, "account_id", "wanted")
+    if query.scope == "all":
         return "is_active_prospect"
     or_lead = f" or account_id in (select account_id from {SCHEMA}.lead_scores)" if has_leads else ""
     changed = "select account_id from analytics.load_accounts where load_id = :load_id"
@@ -180,15 +181,12 @@ def _run(
         "job_id": query.job_id,
         "force": int(query.force),
         "written_off": WRITTEN_OFF,
-        "wanted": query.wanted,
+        "wanted": to_parameter(query.wanted or []),
         "load_id": load_id,
         **(bound or {}),
     }
     named = {name: value for name, value in known.items() if f":{name}" in sql}
-    lists: list[sa.BindParameter[Any]] = [
-        sa.bindparam(name, expanding=True) for name in ("wanted", "named") if name in named
-    ]
-    return connection.execute(sa.text(sql).bindparams(*lists), named).all()
+    return connection.execute(sa.text(sql), named).all()
 
 
 def _to_planned(row: sa.Row[Any]) -> PlannedAccount:

@@ -10,7 +10,7 @@ from services.scoring.adapters.activity import as_told, read_history
 from services.scoring.adapters.outbound_tables import lead_score_history, lead_scores, present_columns
 from services.scoring.domain.history import add_history, to_history_row, to_shown_change
 from services.scoring.domain.tiers import LAST_TIER, TierRule, move_to_tier
-from shared.warehouse import Warehouse, merge_staged, stage_rows
+from shared.warehouse import Warehouse, in_values, merge_staged, stage_rows, to_parameter
 
 _AT_ONCE: Final = 1_000  # leads in memory
 _MOVED: Final = ("tier", "next_action")
@@ -89,6 +89,7 @@ def _move(
 
 
 def _read(connection: sa.Connection, wanted: dict[str, str]) -> list[tuple[str, dict[str, Any]]]:
-    statement = sa.select(*present_columns(connection, lead_scores)).where(lead_scores.c.account_id.in_(list(wanted)))
-    rows = connection.execute(statement.order_by(lead_scores.c.account_id)).mappings().all()
+    among = sa.text(in_values(connection, "account_id", "wanted"))
+    statement = sa.select(*present_columns(connection, lead_scores)).where(among).order_by(lead_scores.c.account_id)
+    rows = connection.execute(statement, {"wanted": to_parameter(list(wanted))}).mappings().all()
     return [(row["account_id"], dict(row)) for row in rows]

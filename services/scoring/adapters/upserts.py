@@ -18,7 +18,7 @@ from services.scoring.domain.history import to_changes, to_history_row
 from services.scoring.domain.interview import Refusal
 from services.scoring.domain.tiers import keep_tier
 from services.scoring.domain.written_off import WRITTEN_OFF, Outcome
-from shared.warehouse import MergeCounts, Warehouse, merge_staged, stage_rows
+from shared.warehouse import MergeCounts, Warehouse, in_values, merge_staged, stage_rows, to_parameter
 
 Row = Mapping[str, Any]
 _NEVER = "1 = 0"
@@ -128,8 +128,9 @@ def _to_reject_row(account_id: str, job_id: str, refusal: Refusal, rejected_at: 
 def _read_stored(
     connection: sa.Connection, account_ids: Sequence[str], columns: Sequence[sa.ColumnElement[Any]]
 ) -> dict[str, dict[str, Any]]:
-    statement = sa.select(*columns).where(lead_scores.c.account_id.in_(list(account_ids)))
-    return {row["account_id"]: dict(row) for row in connection.execute(statement).mappings()}
+    statement = sa.select(*columns).where(sa.text(in_values(connection, "account_id", "wanted")))
+    rows = connection.execute(statement, {"wanted": to_parameter(account_ids)}).mappings()
+    return {row["account_id"]: dict(row) for row in rows}
 
 
 def _overwrites(lead: Row, before: Row | None, key: str) -> bool:
