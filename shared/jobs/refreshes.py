@@ -18,11 +18,13 @@ from shared.jobs.creation import Ticket
 from shared.jobs.fenced import fenced_write
 from shared.jobs.transitions import PAUSE_AFTER_FAILURE, lock_job, request_coalesced
 from shared.operations.database import OperationsDatabase
-from shared.operations.models import ChangedRecord, Generation, Job
+from shared.operations.models import ChangedRecord, Generation, Job, WebhookEvent
 
 MOST_RECORDS: Final = 2_000  # that one sync takes up; of each object at most so many are read at once (Salesforce)
 _MOST_ATTEMPTS: Final = 24  # of syncs, three a pipeline where what fails may pass; with the pauses over a day
 _LONGEST_PAUSE: Final = timedelta(hours=6)
+_EVENTS_KEPT: Final = timedelta(days=30)  # senders repeat what was not acknowledged for a day
+_MOST_FORGOTTEN: Final = 2_000  # at once: a writer of SQLite holds up all others
 _INSERTED: Final = 500  # a statement: SQLite takes 32,766 parameters
 
 
@@ -127,6 +129,20 @@ def start_overdue(database: OperationsDatabase) -> list[Ticket]:
             _, ticket = _request(session, source, now, None)
             tickets += [ticket] if ticket is not None else []
     return tickets
+
+
+def forget_old_events(database: OperationsDatabase) -> int:
+    """Delete some of the webhook events that nobody delivers again; how many. 0: there are none left."""
+    with database.read() as session:
+        earliest = database.now(session) - _EVENTS_KEPT
+        old = sa.select(WebhookEvent.source, WebhookEvent.event_id).where(WebhookEvent.received_at < earliest)
+        keys = session.execute(old.limit(_MOST_FORGOTTEN)).tuples().all()
+    if not keys:
+        return 0
+    named = sa.tuple_(WebhookEvent.source, WebhookEvent.event_id).in_(keys)
+    with database.write() as session:
+        session.execute(sa.delete(WebhookEvent).where(named).execution_options(synchronize_session=False))
+    return len(keys)
 
 
 def _request(session: Session, source: str, now: datetime, due_at: datetime | None) -> tuple[Job, Ticket | None]:

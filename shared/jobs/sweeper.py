@@ -2,7 +2,7 @@
 
 Looks once a second. It publishes for a queue only while the queue holds fewer messages than jobs wait for it, so a long
 queue does not fill with duplicates. Two sweepers do no harm: the claim drops what is not due. It also starts a pipeline
-for changed records that none reads.
+for changed records that none reads, and forgets webhook events of long ago.
 """
 
 import signal
@@ -21,7 +21,7 @@ from shared.contracts import TASKS
 from shared.jobs.creation import Ticket
 from shared.jobs.dispatch import publish
 from shared.jobs.leases import Leases
-from shared.jobs.refreshes import start_overdue
+from shared.jobs.refreshes import forget_old_events, start_overdue
 from shared.logging import configure_logging, get_logger
 from shared.operations.database import operations_database
 from shared.settings import OperationsSettings, QueueSettings, operations_settings, queue_settings
@@ -48,6 +48,7 @@ class Sweeper:
         """
         self._redis.ping()  # before the rows are marked as dispatched
         refreshes = start_overdue(self._database)
+        forget_old_events(self._database)
         tickets, waiting = self._leases.sweep()
         by_queue: dict[str, list[Ticket]] = defaultdict(list)
         for ticket in tickets:

@@ -10,6 +10,7 @@ from tests.fakes.ollama import FakeOllama, good
 
 MODEL = {"smollm2:135m": "digest-one"}
 WEBHOOK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # the Standard Webhooks specification's example
+HUBSPOT_SECRET, PUBLIC_URL = "a-client-secret", "https://gtm.example.com"
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +34,7 @@ def running_house(
     """See House."""
     env = {"GTM_WEBHOOK_SECRET": WEBHOOK_SECRET, "GTM_LEASE_SECONDS": "10", "GTM_HEARTBEAT_SECONDS": "2"}
     env |= {"GTM_HUBSPOT_TOKEN": hubspot.token, "GTM_HUBSPOT_URL": hubspot.url, "GTM_REFRESH_DELAY_SECONDS": "2"}
+    env |= {"GTM_HUBSPOT_WEBHOOK_SECRET": HUBSPOT_SECRET, "GTM_PUBLIC_URL": PUBLIC_URL}
     running = House(tmp_path_factory.mktemp("house"), redis_binary, fake_ollama.url, env)
     yield running
     running.close()

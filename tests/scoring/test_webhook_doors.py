@@ -1,4 +1,4 @@
-"""The three doors for webhooks of a running API: what opens them, what each answers, and that nothing makes them fail."""
+"""The three doors for webhooks of a running API: what opens them, what each answers, and that nothing fails there."""
 
 import asyncio
 import base64

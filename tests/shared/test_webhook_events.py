@@ -4,7 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from services.scoring.adapters.events import Receipt, receive_events
 from services.scoring.domain.webhooks import RecordChange, WebhookEvent
+from shared.jobs.refreshes import forget_old_events
 from shared.operations.database import OperationsDatabase
 from shared.operations.models import ChangedRecord, Generation, Job
 from shared.operations.models import WebhookEvent as StoredEvent
@@ -143,3 +144,16 @@ def test_calls_that_name_the_same_records_in_any_order_do_not_block_each_other(o
         list(pool.map(send, range(6)))
     assert count(operations, StoredEvent) == 6 * 8 * 5 + 8 * 3
     assert count(operations, Job) == 3 + 3, "a pipeline with its three children, and a rescore of each account"
+
+
+def test_events_are_kept_for_as_long_as_anybody_delivers_them_again(operations: OperationsDatabase) -> None:
+    receive_events(operations, "generic", [event(f"e{number}") for number in range(3)])
+    with operations.write() as session:
+        for number, days in ((0, 29), (1, 31)):
+            received_at = datetime.now(UTC) - timedelta(days=days)
+            named = sa.update(StoredEvent).where(StoredEvent.event_id == f"e{number}")
+            session.execute(named.values(received_at=received_at))
+    assert (forget_old_events(operations), forget_old_events(operations)) == (1, 0)
+    with operations.read() as session:
+        assert set(session.scalars(sa.select(StoredEvent.event_id))) == {"e0", "e2"}
+    assert count(operations, Job) == 1, "its job stays"
