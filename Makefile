@@ -39,7 +39,7 @@ reset: down ## forget everything: warehouse, jobs, logs (asks first; FORCE=1 doe
 	rm -rf "$${GTM_DATA_DIR:-var}"
 
 ##@ Change it
-.PHONY: setup check format lint types lock docker-smoke bench eval sequences mutants conservation crm-truth sync-kills change-events
+.PHONY: setup check format lint types lock docker-smoke bench eval sequences mutants conservation crm-truth sync-kills change-events webhook-burst model-outage
 setup: $(STAMP) ## install everything into .venv
 
 check: lint types workflows ## all that CI checks beside the tests
@@ -90,6 +90,12 @@ sync-kills: $(STAMP) ## a sync whose worker is killed ten times on its way: noth
 
 change-events: $(STAMP) ## a burst of events through real processes, compared with a whole build
 	CHANGE_EVENTS=1 $(BIN)/python -m pytest -q tests/e2e/test_change_events.py
+
+model-outage: $(STAMP) ## the model server killed in the middle of a batch, and back after OUTAGE seconds
+	OUTAGE_SECONDS=$(or $(OUTAGE),20) $(BIN)/python -m pytest -q tests/e2e/test_model_outage.py
+
+webhook-burst: $(STAMP) ## 1,200 webhook events on 21 accounts: few runs, and the last event decides
+	WEBHOOK_BURST=1 $(BIN)/python -m pytest -q -s tests/scoring/test_event_burst.py tests/e2e/test_webhook_burst.py
 
 mutants: $(STAMP) ## break each model in turn: a test must go red (ONLY= a part of names)
 	$(BIN)/python -m tests.dbt.run_mutants $(ONLY)

@@ -1,0 +1,160 @@
+"""1,200 events on 21 accounts in seconds, through real processes: few rescores, and the last event decides each row."""
+
+import asyncio
+import json
+import os
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import sqlalchemy as sa
+from standardwebhooks import Webhook
+
+from shared.operations.migrate import migrate
+from shared.warehouse import Warehouse
+from tests.conftest import RedisServer, wait_until
+from tests.fakes.ollama import FakeOllama
+from tests.scoring.conftest import BuildMarts, account
+from tests.servers import ApiServer, start_sweeper, start_worker
+
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(os.environ.get("WEBHOOK_BURST") != "1", reason="a minute of processes: make webhook-burst"),
+]
+
+WEBHOOK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # the Standard Webhooks specification's example
+ACCOUNTS, ROUNDS, A_ROUND = 21, 12, 100
+MOST_RUNS = 60
+
+
+class Scoring:
+    """API, both workers and the sweeper."""
+
+    def __init__(self, folder: Path, redis_url: str, ollama_url: str) -> None:
+        env = {"GTM_DATA_DIR": str(folder / "var"), "GTM_ENV": "local", "GTM_ENV_FILE": os.devnull}
+        env |= {"REDIS_URL": redis_url, "OLLAMA_HOST": ollama_url, "GTM_WEBHOOK_SECRET": WEBHOOK_SECRET}
+        migrate(f"sqlite:///{folder / 'var' / 'operations.sqlite3'}")
+        self.api = ApiServer("scoring", folder / "logs", env)
+        queues = ("scoring.batch", "scoring.interactive")
+        self.others = [start_worker("scoring", queue, folder / "logs", env) for queue in queues]
+        self.others.append(start_sweeper(folder / "logs", env))
+        self.api.wait_ready()
+
+    def close(self) -> None:
+        for server in [*self.others, self.api]:
+            server.kill()
+
+
+@pytest.fixture
+def scoring(
+    tmp_path: Path, redis_server: RedisServer, ollama: FakeOllama, build_marts: BuildMarts
+) -> Iterator[Scoring]:
+    """The scoring service alone, with marts of 21 accounts that all have a lead."""
+    build_marts(*(account(number) for number in range(ACCOUNTS)))
+    running = Scoring(tmp_path, redis_server.url, ollama.url)
+    yield running
+    running.close()
+
+
+def test_events_of_accounts_are_few_rescores_and_the_last_one_decides(scoring: Scoring, warehouse: Warehouse) -> None:
+    accounts = [f"hubspot:{number}" for number in range(ACCOUNTS)]
+    url = f"{scoring.api.url}/v1/scorings"
+    first = httpx.post(url, json={"scope": {"account_ids": accounts}}, timeout=20)
+    assert first.status_code == 202
+    _wait_for_quiet(scoring.api.url, "scoring")
+    started, waits = time.monotonic(), list[float]()
+    for number in range(ROUNDS):
+        # Five of six events are of one account; the others take turns, and some are quiet for a while.
+        named = [accounts[0] if step % 6 else accounts[1 + (number * 17 + step // 6) % 20] for step in range(A_ROUND)]
+        _change(warehouse, sorted(set(named)), number)
+        waits += asyncio.run(_deliver_all(scoring.api.url, named, number))
+    seconds = time.monotonic() - started
+    _wait_for_quiet(scoring.api.url, "rescore")
+    runs = _jobs(scoring.api.url, "rescore")
+    assert {job["state"] for job in runs} == {"succeeded"}
+    per_account = [sum(job["subject"] == one for job in runs) for one in accounts]
+    print(f"\n{len(waits)} events in {seconds:.1f} s: {len(runs)} runs, {per_account}; acknowledged in {_tell(waits)}")
+    assert len(runs) <= MOST_RUNS and min(per_account) >= 1
+    assert _leads(warehouse, accounts) == _marts(warehouse, accounts), "the row of each account is its last event's"
+
+
+def _change(warehouse: Warehouse, account_ids: Sequence[str], number: int) -> None:
+    """What a build would have done: other values under another hash."""
+    statement = sa.text(
+        "update analytics.dim_accounts set account_name = 'Falkor ' || cast(:number as varchar),"
+        " profile_hash = md5(account_id || cast(:number as varchar)), dbt_updated_at = :now"
+        " where account_id in :ids"
+    ).bindparams(sa.bindparam("ids", expanding=True))
+    now = datetime.now(UTC).replace(tzinfo=None)
+    with warehouse.core(write=True) as connection:
+        connection.execute(statement, {"number": number, "now": now, "ids": list(account_ids)})
+
+
+async def _deliver_all(base: str, account_ids: Sequence[str], number: int) -> list[float]:
+    """Seconds until each was acknowledged, ten at a time."""
+    url = f"{base}/v1/webhooks/generic"
+    turn = asyncio.Semaphore(10)
+
+    async def deliver(client: httpx.AsyncClient, step: int, account_id: str) -> float:
+        body = json.dumps({"type": "account.changed", "account_id": account_id})
+        moment = datetime.fromtimestamp(int(time.time()), UTC)
+        event_id = f"burst_{number}_{step}"
+        headers = {
+            "webhook-id": event_id,
+            "webhook-timestamp": str(int(moment.timestamp())),
+            "webhook-signature": Webhook(WEBHOOK_SECRET).sign(event_id, moment, body),
+        }
+        async with turn:
+            asked = time.monotonic()
+            response = await client.post(url, content=body, headers=headers)
+            assert response.status_code == 202, response.text
+            return time.monotonic() - asked
+
+    async with httpx.AsyncClient(timeout=20) as client:
+        return await asyncio.gather(*(deliver(client, step, one) for step, one in enumerate(account_ids)))
+
+
+def _tell(waits: Sequence[float]) -> str:
+    cuts = statistics.quantiles(waits, n=100, method="inclusive")
+    return f"p50 {cuts[49] * 1000:.0f} ms, p99 {cuts[98] * 1000:.0f} ms"
+
+
+def _jobs(base: str, kind: str) -> list[dict[str, Any]]:
+    params: dict[str, Any] = {"kind": kind, "limit": 100}
+    items: list[dict[str, Any]] = []
+    while True:
+        page = httpx.get(f"{base}/v1/jobs", params=params, timeout=20).json()
+        items += page["items"]
+        if page["next_cursor"] is None:
+            return items
+        params["cursor"] = page["next_cursor"]
+
+
+def _wait_for_quiet(base: str, kind: str) -> None:
+    ended = ("succeeded", "failed", "cancelled")
+    wait_until(
+        lambda: all(job["state"] in ended for job in _jobs(base, kind)), f"no {kind} is left", seconds=800, poll=0.3
+    )
+
+
+def _leads(warehouse: Warehouse, accounts: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+    return _by_account(warehouse, "reverse_etl_outbound.lead_scores", accounts)
+
+
+def _marts(warehouse: Warehouse, accounts: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+    return _by_account(warehouse, "analytics.dim_accounts", accounts)
+
+
+def _by_account(warehouse: Warehouse, table: str, accounts: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+    query = sa.text(f"select account_id, account_name, profile_hash, baseline_score from {table}")
+    with warehouse.core_beside_outbound() as connection:
+        rows = [tuple(row) for row in connection.execute(query).all()]
+    found = {row[0]: row[1:] for row in rows if row[0] in set(accounts)}
+    assert len(found) == len(accounts)
+    return found
