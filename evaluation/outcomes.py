@@ -7,14 +7,12 @@ is asked about (0: none), half of them with the outcome, which weights put right
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from evaluation.asked import Sample, ask, draw_sample
 from evaluation.contest import BASELINE, CEILING, FINAL, LLM, REGRESSION, Contest, hold
 from evaluation.marts import Marts
-from evaluation.metrics import CAPACITY
 from evaluation.mock_market import MEANINGS, WINS, MarketSize, MockMarket
 from evaluation.periods import WINDOW_DAYS, Period, join
 from evaluation.plots import plot_reliability
@@ -22,8 +20,10 @@ from evaluation.rankings import ACCOUNT_SHAPE, TRAITS_SHAPE
 from evaluation.ravenstack import CHURN, RAVENSTACK_FOLDER, RAVENSTACK_MEANINGS, RAVENSTACK_SHAPE, UPGRADE, RavenStack
 from evaluation.results import RESULTS
 from evaluation.small_model import model_settings
+from evaluation.tables import render
 
-BAR: Final = 0.03  # the most that the baseline's AUC may lie below the regression's
+__all__ = ["render", "run"]
+
 _SHOWN_IN_PLOT: Final = (BASELINE, REGRESSION, LLM, FINAL)
 _ASKED: Final = int(os.environ.get("EVAL_ASKED", "100"))
 
@@ -33,7 +33,7 @@ def run() -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="gtm-evaluation-") as folder:
         sets = {"mock": run_mock(Path(folder) / "mock", _size(), _ASKED)}
         if RAVENSTACK_FOLDER.is_dir():
-            sets["ravenstack"] = run_ravenstack(Path(folder) / "ravenstack", min(_ASKED, 60))
+            sets["ravenstack"] = run_ravenstack(Path(folder) / "ravenstack", _ASKED // 2)
         else:
             sets["ravenstack"] = {"skipped": f"{RAVENSTACK_FOLDER} is not there: third-party data, not shipped."}
     panels = {
@@ -92,44 +92,3 @@ def ask_about(contest: Contest, later: Period, marts: Marts, size: int) -> dict[
 def _days(past: list[Period], later: Period) -> dict[str, Any]:
     learned = [period.day.isoformat() for period in past]
     return {"learned_as_of": learned, "judged_as_of": later.day.isoformat(), "window_days": WINDOW_DAYS}
-
-
-def render(result: Mapping[str, Any]) -> Iterator[str]:
-    """Tables for a terminal."""
-    for name, one in result["data_sets"].items():
-        if "skipped" in one:
-            yield f"{name}: skipped: {one['skipped']}"
-            continue
-        learned = " and ".join(one["learned_as_of"])
-        yield f"{name}: learned as of {learned}, judged as of {one['judged_as_of']} on the {WINDOW_DAYS} days after it"
-        for outcome, judged in one["outcomes"].items():
-            yield ""
-            yield f"  {outcome}: {judged['meaning']}"
-            yield from _table(judged)
-            if "asked" in judged:
-                model = judged["asked"]["model"]
-                yield (
-                    f"  {outcome}, asked {model['model']} about {model['accounts']} accounts in {model['seconds']} s: "
-                    f"{model['without_answer']} without a usable answer, {model['template_pitches']} template pitches"
-                )
-                yield from _table(judged["asked"])
-        yield ""
-    yield f"plot: evaluation/results/{result['plot']}"
-
-
-def _table(judged: Mapping[str, Any]) -> Iterator[str]:
-    yield f"  {judged['with_outcome']} of {judged['accounts']} accounts have it; {judged['judged_accounts']} judged"
-    precision = f"precision@{CAPACITY}"
-    yield f"    {'':22}{'ROC AUC (95 %)':>22}{'PR AUC':>9}{'lift top 10 %':>15}{precision:>14}{'Brier':>9}"
-    for name, figures in judged["rankings"].items():
-        auc, low, high = figures["roc_auc"]
-        yield (
-            f"    {name:22}{f'{auc:.3f} ({low:.3f}..{high:.3f})':>22}{figures['pr_auc']:>9.3f}"
-            f"{figures['lift_top_decile']:>15.2f}{figures[f'precision_at_{CAPACITY}']:>14.2f}{figures['brier']:>9.4f}"
-        )
-    gap, low, high = judged["auc_of_baseline_less_regression"]
-    verdict = "within" if gap >= -BAR else "below"
-    yield f"    baseline less regression: {gap:+.3f} ({low:+.3f}..{high:+.3f}), {verdict} the bar of -{BAR}"
-    if "auc_of_final_less_baseline" in judged:
-        moved, low, high = judged["auc_of_final_less_baseline"]
-        yield f"    final less baseline: {moved:+.3f} ({low:+.3f}..{high:+.3f})"
