@@ -70,6 +70,7 @@ class ScoringPlan:
     missing: int = 0
     left: int | None = None
     first: list[PlannedAccount] = field(default_factory=list)
+    page: int = PAGE_ACCOUNTS
 
     @property
     def open(self) -> int:
@@ -108,12 +109,11 @@ def read_plan(warehouse: Warehouse, query: PlanQuery, *, page: int = PAGE_ACCOUN
         missing=0 if query.wanted is None else len(query.wanted) - found,
         left=found - candidates if isinstance(query.scope, LoadScope) else None,
         first=[_to_planned(row) for row in rows if row.account_id is not None],
+        page=page,
     )
 
 
-def read_page(
-    warehouse: Warehouse, query: PlanQuery, after: PlannedAccount, *, page: int = PAGE_ACCOUNTS
-) -> list[PlannedAccount]:
+def read_page(warehouse: Warehouse, query: PlanQuery, after: PlannedAccount, page: int) -> list[PlannedAccount]:
     """The open accounts that follow `after`; fewer than `page`: there are no more."""
     place = "(baseline_score < :after_score or (baseline_score = :after_score and account_id > :after_id))"
     bound = {"after_score": after.baseline_score, "after_id": after.account_id}

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Final
 
 from services.scoring.adapters.marts import read_accounts
-from services.scoring.adapters.plan import PAGE_ACCOUNTS, PlanQuery, ScoringPlan, read_page
+from services.scoring.adapters.plan import PlanQuery, ScoringPlan, read_page
 from services.scoring.domain.profile import AccountProfile
 from shared.warehouse import Warehouse
 
@@ -19,8 +19,9 @@ class PlannedProfiles:
         self._warehouse = warehouse
         self._query = query
         self._dealt_with = dealt_with
+        self._size = plan.page
         self._page = list(plan.first)
-        self._last = plan.first[-1] if len(plan.first) == PAGE_ACCOUNTS else None  # None: no page follows
+        self._last = plan.first[-1] if len(plan.first) == plan.page else None  # None: no page follows
         self.planned = 0
         """Accounts given so far, or found gone."""
         self.gone = 0
@@ -31,8 +32,8 @@ class PlannedProfiles:
         while not self._page:
             if self._last is None:
                 return None
-            self._page = read_page(self._warehouse, self._query, self._last)
-            self._last = self._page[-1] if len(self._page) == PAGE_ACCOUNTS else None
+            self._page = read_page(self._warehouse, self._query, self._last, self._size)
+            self._last = self._page[-1] if len(self._page) == self._size else None
         taken, self._page = self._page[:SLICE_ACCOUNTS], self._page[SLICE_ACCOUNTS:]
         wanted = [one.account_id for one in taken if one.account_id not in self._dealt_with]
         profiles = read_accounts(self._warehouse, wanted)
