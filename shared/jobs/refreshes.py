@@ -25,7 +25,6 @@ _MOST_ATTEMPTS: Final = 24  # of syncs, three a pipeline where what fails may pa
 _LONGEST_PAUSE: Final = timedelta(hours=6)
 _EVENTS_KEPT: Final = timedelta(days=30)  # senders repeat what was not acknowledged for a day
 _MOST_FORGOTTEN: Final = 2_000  # at once: a writer of SQLite holds up all others
-_INSERTED: Final = 500  # a statement: SQLite takes 32,766 parameters
 
 
 @dataclass(frozen=True)
@@ -58,16 +57,13 @@ def request_refresh(
     forth between the two would wait for each other.
     """
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    table: sa.Table = ChangedRecord.__table__  # type: ignore[assignment]  # a mapped class's table is a Table
+    again = {"generation": table.c.generation + 1, "attempts": 0, "changed_at": now}
+    statement = insert(table).on_conflict_do_update(index_elements=list(table.primary_key), set_=again)
+    common = {"source": source, "generation": 1, "attempts": 0, "changed_at": now}
     wanted = sorted({(name, one) for name, ids in records.items() for one in ids})
-    for start in range(0, len(wanted), _INSERTED):
-        rows = [
-            {"source": source, "object": name, "record_id": one, "generation": 1, "attempts": 0, "changed_at": now}
-            for name, one in wanted[start : start + _INSERTED]
-        ]
-        statement = insert(ChangedRecord).values(rows)
-        again = {"generation": ChangedRecord.generation + 1, "attempts": 0, "changed_at": now}
-        keys = [ChangedRecord.source, ChangedRecord.object, ChangedRecord.record_id]
-        session.execute(statement.on_conflict_do_update(index_elements=keys, set_=again))
+    if rows := [{**common, "object": name, "record_id": one} for name, one in wanted]:
+        session.connection().execute(statement, rows)
     return _request(session, source, now, due_at)
 
 

@@ -1,6 +1,7 @@
 """Sessions on the operations database: SQLite in WAL mode on one machine, PostgreSQL where there are several."""
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -37,6 +38,7 @@ class OperationsDatabase:
 
     def __init__(self, url: str, *, has_statement_limits: bool = True) -> None:
         self.engine = _create_engine(url, has_statement_limits=has_statement_limits)
+        self._turn = threading.Lock() if self.engine.dialect.name == "sqlite" else None
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -47,10 +49,26 @@ class OperationsDatabase:
     @contextmanager
     def write(self) -> Iterator[Session]:
         """Committed on a clean exit. On SQLite it takes the write lock at once: one that reads first and upgrades
-        later would fail with `database is locked` instead of waiting its turn."""
+        later would fail with `database is locked` instead of waiting its turn.
+
+        SQLite has no queue for writers: each looks again now and then, and of ten threads one may never be lucky. So
+        the threads of a process stand in line here, and only one of them contends with other processes.
+        """
         engine = self.engine.execution_options(is_writer=True)
-        with Session(engine, expire_on_commit=False) as session, session.begin():
+        with self._in_turn(), Session(engine, expire_on_commit=False) as session, session.begin():
             yield session
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        if self._turn is None:
+            yield
+            return
+        if not self._turn.acquire(timeout=_BUSY_TIMEOUT_SECONDS):
+            raise sa.exc.TimeoutError(f"waited {_BUSY_TIMEOUT_SECONDS} s for this process's other writers")
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     def now(self, session: Session) -> datetime:
         """UTC by the database server's clock, so that workers with skewed clocks agree on leases.
