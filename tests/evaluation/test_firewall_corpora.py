@@ -33,7 +33,10 @@ def test_every_labelled_attack_is_refused_for_more_than_a_word() -> None:
     cases = list(guardrails.judge())
     missed = [case.id for case in cases if case.is_attack and not set(case.codes) - {"unknown-word"}]
     assert missed == []
-    assert [case.id for case in cases if not case.is_attack and not case.codes] == ["ok-plain-40", "ok-pricing_neutral-50"]
+    assert [case.id for case in cases if not case.is_attack and not case.codes] == [
+        "ok-plain-40",
+        "ok-pricing_neutral-50",
+    ]
 
 
 def _of(*, is_true: bool, is_held_back: bool) -> list[Judged]:

@@ -5,11 +5,11 @@ import unicodedata
 
 NAMELESS = "your company"
 _MAX_CHARS, _MAX_WORDS, _MAX_WORD_CHARS, _MAX_DIGITS = 60, 6, 24, 4
-_PLAIN = re.compile(r"[\w &'’.,()+-]+")
+_PLAIN = re.compile(r"(?:[\w &'’.,()+-]|\b[A-Z]{1,2}/[A-Z]{1,2}\b)+")
 _ADDRESS = re.compile(r"\w\.\w{2,}|www", re.IGNORECASE)
 _SPELLED = re.compile(r"(?:\b\w\b[\s.]*){3,}")
 _JOINING = frozenset(
-    "and & of the for de la le les du des del da do dos di und der die das von van den y e et en + - i og".split()
+    "and & of the for de la le les du des del da do dos di und der die das von van den y e et en + - i og z o.o".split()
 )
 # Words by which a sentence in a name field is known for what it is: orders, scores, promises, addresses.
 _SPEAKING = frozenset(
@@ -48,7 +48,7 @@ def _is_name(plain: str) -> bool:
 
 def _starts_a_name(word: str) -> bool:
     """Names are written with capitals or figures; `eBay` is one, a word of a sentence is none."""
-    return word.lower() in _JOINING or any(char.isupper() or char.isdigit() for char in word)
+    return word.lower().rstrip(".") in _JOINING or any(char.isupper() or char.isdigit() for char in word)
 
 
 def _is_latin(char: str) -> bool:

@@ -79,7 +79,9 @@ class PitchPolicy(_Frozen):
     kept_states: Words
     governors: Words
     embedders: Words
+    helping: Words
     offers: Words
+    openers: Words
     judgements: Words
     adverbs: Words
     shares: Words

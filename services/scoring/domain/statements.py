@@ -17,6 +17,9 @@ _TOKEN = re.compile(r"\{[a-z0-9_]+\}(?:['’]s\b)?|[a-z]+(?:['’-][a-z]+)*['’
 _NAME = f"{{{ACCOUNT_NAME_SLOT}}}"
 _CLAUSE_ENDS = frozenset(',;:.!?–—()"“”-…')
 _COPULAS = frozenset(("is", "are", "was", "were", "it's", "that's", "remain", "remains", "stay", "stays"))
+_BELONGING = frozenset(("at", "from", "of", "by", "in"))
+_SHARING = frozenset(("of", "each", "every", "all", "one", "any"))
+_NEAR = 3
 _KEEPING = frozenset(("keep", "keeps", "keeping"))
 _UNSUPPORTED = Finding(
     "unsupported-statement", "pitch: say nothing about {account_name}, you or your team that no slot shows."
@@ -40,11 +43,15 @@ def check_statements(sentence: str, profile: AccountProfile, policy: PitchPolicy
             yield _UNSUPPORTED
         if _is_fact(token) or token == _NAME:
             yield from _check_place(tokens, index, policy)
-        if token == _NAME and _at(tokens, index - 1) == "help":
+        if token == _NAME and _at(tokens, index - 1) in policy.helping:
             if not policy.offers.intersection(_clause_before(tokens, index)):
                 yield _UNSUPPORTED
     mentions = list(_find_mentions(tokens, profile, policy))
     if any(end is None or not _says_nothing(tokens, start, end, policy) for start, end in mentions):
+        yield _UNSUPPORTED
+    is_of_account = any(_at(tokens, start - 1) in _BELONGING for start, _ in mentions)
+    is_ours = _at(tokens, 0) in policy.openers or _at(tokens, 0) in policy.verbs
+    if is_of_account and not is_ours and not sentence.rstrip().endswith("?"):
         yield _UNSUPPORTED
     is_judgement = _COPULAS.intersection(tokens) and policy.judgements.intersection(tokens)
     if mentions and is_judgement and not sentence.rstrip().endswith("?"):
@@ -74,6 +81,8 @@ def _end_of_owned(tokens: Tokens, index: int, profile: AccountProfile, policy: P
         if evidence is not None:
             if evidence and not any(profile.values.get(field) for field in evidence):
                 return None
+        elif token == "of" and index > start and _is_fact(_at(tokens, index + 1)):
+            pass  # "its fleet of {fleet_size}"
         elif not _is_fact(token):
             return index if index > start or _at(tokens, start - 1) == "{industry}" else None
         index += 1
@@ -88,17 +97,26 @@ def _says_nothing(tokens: Tokens, start: int, end: int, policy: PitchPolicy) -> 
         return True
     if following in policy.stating_verbs and _states_facts(tokens, end + 1, policy):
         return True
-    if before in policy.embedders or (before == "of" and _at(tokens, start - 2) in policy.embedders):
-        return True
     clause = _clause_before(tokens, start)
+    if _asks_within(clause, policy):
+        return True
     if following in policy.kept_states and _KEEPING.intersection(clause):
         return True
-    governed = bool(policy.governors.intersection(clause))
+    near = clause[-_NEAR:] if tokens[start] == "you" else clause
+    governed = bool(policy.governors.intersection(near)) or (bool(clause) and clause[0] in policy.verbs)
     if following in policy.verbs or following == "be":
         return governed
     if following in ("and", "or"):
         return _joins(_at(tokens, end + 1), governed, policy)
     return following in policy.neutral_followers or following in policy.adverbs or following.startswith("{")
+
+
+def _asks_within(clause: Tokens, policy: PitchPolicy) -> bool:
+    """Whether "where", "how" or the like comes right before, or with a share such as "each of"."""
+    words = list(clause)
+    while words and words[-1] in _SHARING:
+        words.pop()
+    return bool(words) and words[-1] in policy.embedders
 
 
 def _joins(following: str, governed: bool, policy: PitchPolicy) -> bool:
