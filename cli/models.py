@@ -127,6 +127,8 @@ class Lead(_Answer):
     score_source: str | None = None
     pitch_source: str | None = None
     scored_at: datetime | None = None
+    is_active: bool = True
+    inactive_reason: str | None = None
     history: list[dict[str, Any]] | None = None
 
     def strongest_reasons(self, count: int) -> list[Reason]:

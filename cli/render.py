@@ -14,6 +14,7 @@ from cli.text import duration, moment, plain, signed, thousands, value_text, wor
 from shared.contracts import JobState
 
 _WIDE: Final = 100  # columns that a job's id, times and progress need side by side
+_MOST_REASONS: Final = 3  # of a change in the history
 
 
 def render_finished(output: Output, job: Job) -> None:
@@ -144,6 +145,8 @@ def _lead_table(output: Output, *, with_pitch: bool) -> Table:
 def render_lead(output: Output, lead: Lead) -> None:
     """One lead as a sales rep needs it: score and reasons, the pitch, how it came about."""
     output.say(f"{plain(lead.account_name or lead.account_id)}  ({plain(lead.domain or lead.account_id)})", "bold")
+    if not lead.is_active:
+        output.say(f"  no active prospect any more: {words(lead.inactive_reason or 'unknown')}", "yellow")
     output.say(f"  tier {plain(lead.tier)}, score {lead.lead_score} = {_arithmetic(lead)}")
     table = output.new_table("points", "component", "reason")
     table.columns[0].justify = "right"
@@ -186,7 +189,9 @@ def _pitch(lead: Lead) -> str:
 
 def _history_line(row: Mapping[str, Any]) -> str:
     scored_at = plain(str(row.get("scored_at", ""))).replace("T", " ")[:19]
-    return f"{scored_at}  score {row.get('lead_score')}  tier {row.get('tier')}  job {row.get('job_id')}"
+    why = [str(reason.get("explanation") or reason.get("kind", "")) for reason in row.get("reasons") or []]
+    told = f"  because: {plain('; '.join(why[:_MOST_REASONS]))}" if why else ""
+    return f"{scored_at}  score {row.get('lead_score')}  tier {row.get('tier')}  job {row.get('job_id')}{told}"
 
 
 def _attempts(job: Job) -> str:

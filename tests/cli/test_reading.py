@@ -158,6 +158,15 @@ def test_one_lead_comes_with_reasons_pitch_and_history(gtm: Gtm, two_leads: list
     assert "score 78 = baseline 74 (fit 40 + engagement 34) +4 by the model, whose own score is 99" in ended.stdout
 
 
+def test_a_change_tells_why_and_a_lead_that_is_no_prospect_any_more_says_so(
+    gtm: Gtm, two_leads: list[dict[str, Any]]
+) -> None:
+    stdout = gtm("leads", "hubspot:17").stdout
+    assert "because: 12 visits (+5); answer" in " ".join(stdout.split()) and "no active prospect" not in stdout
+    two_leads[0] |= {"is_active": False, "inactive_reason": "customer"}
+    assert "no active prospect any more: customer" in gtm("leads", "hubspot:17").stdout
+
+
 def test_the_points_of_a_lead_add_up(gtm: Gtm, two_leads: list[dict[str, Any]]) -> None:
     two_leads[0]["reasons"].append({"factor": "llm_adjustment", "component": "llm", "points": 4.0})
 
