@@ -98,9 +98,10 @@ class PitchPolicy(_Frozen):
         """Every word that a pitch may hold, lower case; `exclusive_words` of other values are refused elsewhere."""
         lists = [words for values in self.exclusive_words.values() for words in values.values()]
         exclusive = [phrase for words in lists for phrase in words]
-        names = (name.lower() for name in self.known_names)
-        return self.words.union(
-            self.verb_forms, names, self.adverbs, (word for phrase in exclusive for word in phrase.split())
+        names = {name.lower() for name in self.known_names}
+        grammar = self.adverbs | self.stating_verbs | self.modals | self.kept_states | set(self.evidence_of)
+        return (
+            self.words | self.verb_forms | names | grammar | {word for phrase in exclusive for word in phrase.split()}
         )
 
     @cached_property
