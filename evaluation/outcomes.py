@@ -7,6 +7,7 @@ is asked about (0: none), half of them with the outcome, which weights put right
 
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,16 +38,18 @@ def run() -> dict[str, Any]:
         else:
             sets["ravenstack"] = {"skipped": f"{RAVENSTACK_FOLDER} is not there: third-party data, not shipped."}
     panels = {
-        f"{name}: {outcome}": {
-            ranking: figures["reliability"]
-            for ranking, figures in (judged.get("asked") or judged)["rankings"].items()
-            if ranking in _SHOWN_IN_PLOT
-        }
+        f"{name}: {outcome}": _lines(judged)
         for name, one in sets.items()
         for outcome, judged in one.get("outcomes", {}).items()
     }
     plot = plot_reliability(panels, RESULTS / "reliability.png")
     return {"data_sets": sets, "plot": plot.name}
+
+
+def _lines(judged: Mapping[str, Any]) -> dict[str, Any]:
+    """Of all accounts where there are all, else of those that the model was asked about."""
+    rankings = {**judged.get("asked", judged)["rankings"], **judged["rankings"]}
+    return {name: rankings[name]["reliability"] for name in _SHOWN_IN_PLOT if name in rankings}
 
 
 def _size() -> MarketSize:

@@ -29,6 +29,7 @@ def _draw(axis: Any, title: str, rankings: Mapping[str, Sequence[Mapping[str, fl
         promised, observed = ([row[side] for row in rows] for side in ("promised", "observed"))
         axis.plot(promised, observed, marker="o", markersize=4, linewidth=1, label=name)
         most = max([most, *promised, *observed])
+    most *= 1.03
     axis.plot([0, most], [0, most], color="grey", linestyle=":", linewidth=1, label="honest")
     axis.set(title=title, xlabel="promised probability", ylabel="share that came true", xlim=(0, most), ylim=(0, most))
     axis.legend(fontsize=8)

@@ -104,6 +104,15 @@ def test_a_row_without_all_factors_says_so_and_adds_nothing_up(gtm: Gtm, lead: d
     assert "together" not in ended.stdout and ended.stderr == ""
 
 
+@pytest.mark.parametrize(
+    ("reason", "said"), [("customer", "it has become a customer"), ("gone", "it is in no mart any more")]
+)
+def test_a_lead_that_is_no_prospect_any_more_says_so(gtm: Gtm, lead: dict[str, Any], reason: str, said: str) -> None:
+    assert "prospect any more" not in gtm("score", "explain", "hubspot:17").stdout
+    lead |= {"is_active": False, "inactive_reason": reason}
+    assert f"No active prospect any more: {said}" in gtm("score", "explain", "hubspot:17").stdout
+
+
 def test_an_unknown_account_and_lost_options_end_with_2(gtm: Gtm, lead: dict[str, Any], behaviour: Behaviour) -> None:
     assert gtm("score", "explain", "nope").exit_code == 2
     refused = gtm("score", "--dry-run", "explain", "hubspot:17")

@@ -1,5 +1,6 @@
 """An account's whole way through real processes, twice: the second time nothing changes."""
 
+import hashlib
 import json
 import time
 from datetime import UTC, datetime
@@ -8,7 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 from standardwebhooks import Webhook
+from typer.testing import CliRunner
 
+from cli.main import app
 from services.ingest.domain.raw_schema import RAW_TABLE_NAMES
 from tests.conftest import REPOSITORY, wait_until
 from tests.e2e.checksums import count_rows, read_checksums
@@ -19,6 +22,7 @@ from tests.unstaged import UNSTAGED
 
 pytestmark = pytest.mark.processes
 
+WEIGHTS = REPOSITORY / "config" / "scoring_weights.yml"
 MARKET = {"accounts": 60, "visits": 3000, "seed": 7, "dirt": 0.1}
 EXPORTS = REPOSITORY.parent / "shared" / "data"
 
@@ -56,6 +60,19 @@ def test_leads_are_read_over_rest(house: House) -> None:
     assert abs(lead["lead_score"] - lead["baseline_score"]) <= 10
     unknown = httpx.get(f"{url}/v1/leads/nobody")
     assert (unknown.status_code, unknown.headers["content-type"]) == (404, "application/problem+json")
+
+
+def test_every_stored_score_is_explained_and_adds_up(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = house.apis["scoring"].url
+    monkeypatch.setenv("GTM_SCORING_URL", url)
+    leads = httpx.get(f"{url}/v1/leads").json()["items"]
+    for lead in leads:
+        ended = CliRunner().invoke(app, ["score", "explain", lead["account_id"]])
+        assert (ended.exit_code, ended.stderr) == (0, ""), ended.stderr
+        assert f"fit {lead['fit_score']} + engagement {lead['engagement_score']}" in ended.stdout
+        assert "together" in ended.stdout and "open opportunities" in ended.stdout, "all factors, not the strongest"
+        assert hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()[:12] in ended.stdout
+    assert len(leads) == 10
 
 
 def test_a_signed_webhook_rescores_its_account_once(house: House, ollama: FakeOllama) -> None:
