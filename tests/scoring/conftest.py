@@ -126,15 +126,18 @@ def write_marts(warehouse: Warehouse, rows: Iterable[dict[str, Any]]) -> None:
             connection.execute(sa.text(statement))
         for table in ("dim_accounts", "fct_account_score_factors"):
             connection.execute(sa.text(f"delete from analytics.{table}"))
-        for row in rows:
-            _insert(connection, "analytics.dim_accounts", row)
-            for factor in factors(row):
-                _insert(connection, "analytics.fct_account_score_factors", factor)
+        if accounts := list(rows):
+            _insert(connection, "analytics.dim_accounts", accounts)
+            found = [factor for row in accounts for factor in factors(row)]
+            _insert(connection, "analytics.fct_account_score_factors", found)
 
 
-def _insert(connection: sa.Connection, table: str, row: dict[str, Any]) -> None:
-    names = ", ".join(row)
-    connection.execute(sa.text(f"insert into {table} ({names}) values ({', '.join(':' + n for n in row)})"), row)
+def _insert(connection: sa.Connection, table: str, rows: list[dict[str, Any]]) -> None:
+    """All by one statement: DuckDB takes a millisecond for each, however small."""
+    columns = ", ".join(rows[0])
+    values = ", ".join(f"({', '.join(f':{name}_{number}' for name in rows[0])})" for number in range(len(rows)))
+    bound = {f"{name}_{number}": value for number, row in enumerate(rows) for name, value in row.items()}
+    connection.execute(sa.text(f"insert into {table} ({columns}) values {values}"), bound)
 
 
 @pytest.fixture

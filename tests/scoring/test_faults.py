@@ -11,9 +11,14 @@ from typing import Any
 
 import pytest
 
+from services.scoring import tasks
 from services.scoring.adapters.models import open_model
 from services.scoring.flow import score_accounts
+from shared.contracts import JobKind, JobState
 from shared.errors import GtmError
+from shared.jobs import dispatch
+from shared.jobs.store import JobStore
+from shared.operations.database import OperationsDatabase
 from shared.settings import WarehouseSettings
 from shared.warehouse import Warehouse, open_warehouse
 from tests.fakes.ollama import FAULTS, FakeOllama, account_of, good
@@ -192,3 +197,34 @@ def test_what_a_repeat_cannot_mend_stops_the_job_at_once(ward: Ward, fault: str)
     assert words in raised.value.detail
     assert len(ward.ollama.chats) == 1
     assert ward.rows() == {}
+
+
+@pytest.mark.parametrize(
+    ("fault", "most_attempts", "state", "code"),
+    [
+        ("prose", 3, JobState.SUCCEEDED, None),
+        ("503", 3, JobState.RUNNING, None),  # until its next attempt is due
+        ("503", 1, JobState.FAILED, "model-unreachable"),
+        ("404-model", 3, JobState.FAILED, "model-missing"),
+    ],
+)
+def test_the_job_shows_how_it_ended(
+    warehouse: Warehouse,
+    ollama: FakeOllama,
+    operations: OperationsDatabase,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: str,
+    most_attempts: int,
+    state: JobState,
+    code: str | None,
+) -> None:
+    write_marts(warehouse, [account(1)])
+    ollama.default = FAULTS[fault]
+    changes = {"OLLAMA_HOST": ollama.url, "GTM_MODEL_PATIENCE_SECONDS": "0.1", "GTM_MODEL_BACKOFF_SECONDS": "0"}
+    for name, value in {**changes, "GTM_MAX_ATTEMPTS": str(most_attempts)}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(dispatch, "publish", lambda app, ticket: None)
+    started = JobStore(operations).start(JobKind.SCORING, {"force": True}).job
+    tasks.score_accounts(started.id)
+    job = JobStore(operations).get(started.id)
+    assert (job.state, job.attempts, (job.error or {}).get("code")) == (state, 1, code)

@@ -34,6 +34,21 @@ async def warm_up(model: LeadModel) -> None:
     await model.warm_up()
 
 
+def test_a_warm_server_lets_everyone_wait_and_turns_nobody_away(ollama: FakeOllama) -> None:
+    ollama.runner.num_parallel, ollama.runner.token_seconds, ollama.runner.max_queue = 1, 0.0005, 1
+
+    async def crowd(model: LeadModel) -> float:
+        await model.warm_up()
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        await asyncio.gather(*(ask(model) for _ in range(4)))
+        return loop.time() - started
+
+    assert with_model(ollama.url, crowd, OLLAMA_NUM_PARALLEL=4) >= 4 * 80 * 0.0005, "eighty tokens each, one by one"
+    assert (ollama.runner.most_at_once, len(ollama.chats)) == (1, 4)
+    assert ollama.runner.most_waiting > 1, "more than OLLAMA_MAX_QUEUE, which guards loads alone"
+
+
 def test_a_cold_load_may_take_longer_than_an_answer(ollama: FakeOllama) -> None:
     ollama.runner.load_seconds = 0.3
     with_model(ollama.url, warm_up, GTM_MODEL_ANSWER_TIMEOUT_SECONDS=0.1)
