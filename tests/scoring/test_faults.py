@@ -203,7 +203,7 @@ def test_what_a_repeat_cannot_mend_stops_the_job_at_once(ward: Ward, fault: str)
     ("fault", "most_attempts", "state", "code"),
     [
         ("prose", 3, JobState.SUCCEEDED, None),
-        ("503", 3, JobState.RUNNING, None),  # until its next attempt is due
+        ("503", 3, JobState.RUNNING, "model-unreachable"),  # until its next attempt is due
         ("503", 1, JobState.FAILED, "model-unreachable"),
         ("404-model", 3, JobState.FAILED, "model-missing"),
     ],
