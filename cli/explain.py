@@ -110,9 +110,9 @@ def render_explanation(output: Output, lead: Lead, explanation: Explanation) -> 
     output.say(f"baseline    {lead.baseline_score:>4}  = fit {fit} + engagement {engagement}")
     output.say(f"adjustment  {explanation.adjustment:>+4}  {_model_part(lead, explanation)}")
     output.say(f"lead score  {lead.lead_score:>4}  tier {plain(lead.tier)}", "bold")
-    if (lead.model_extra or {}).get("is_active") is False:
+    if not lead.is_active:
         reason = {"customer": "it has become a customer", "gone": "it is in no mart any more"}
-        why = reason.get(str((lead.model_extra or {}).get("inactive_reason")), "no reason is stored")
+        why = reason.get(lead.inactive_reason or "", "no reason is stored")
         output.say(f"No active prospect any more: {why}. This is its last score.", "yellow")
     for difference in explanation.differences:
         output.note(f"This row contradicts itself: {difference}.", "bold red")
