@@ -1,7 +1,9 @@
 """One HTTP call to a model host: whole time bounded, size bounded, every transport error told apart."""
 
 import asyncio
+import importlib.util
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +13,11 @@ import httpx
 from pydantic import SecretStr
 
 from services.scoring.adapters.lead_model import ModelUnavailable
+
+# httpcore imports sniffio at every request if it can. Where it isn't installed, Python would search its whole path each
+# time, half of what a request costs; with this entry the import fails at once.
+if importlib.util.find_spec("sniffio") is None:
+    sys.modules["sniffio"] = None  # type: ignore[assignment]  # as Python's import system documents it
 
 _CONNECT_SECONDS = 5.0
 _MAX_BODY_BYTES = 2_000_000

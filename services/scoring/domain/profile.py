@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, Literal
 
 Polarity = Literal["positive", "negative", "neutral"]
@@ -119,8 +120,12 @@ class AccountProfile:
 
     def factor_of(self, name: str) -> Factor | None:
         """The factor that judges a field, the one with most weight where there are several."""
-        found = [factor for factor in self.factors if factor.field == name]
-        return max(found, key=lambda factor: factor.max_points, default=None)
+        return self._factor_of_field.get(name)
+
+    @cached_property
+    def _factor_of_field(self) -> dict[str | None, Factor]:
+        heaviest_last = sorted(reversed(self.factors), key=lambda factor: factor.max_points)
+        return {factor.field: factor for factor in heaviest_last}
 
 
 def parse_values(row: Mapping[str, Any]) -> dict[str, Value]:
@@ -168,7 +173,8 @@ def strengths(profile: AccountProfile) -> list[str]:
 
 def weaknesses(profile: AccountProfile) -> list[str]:
     """Fields that speak against the account, most points missed first."""
-    return [name for name in _judged(profile, "negative") if name not in strengths(profile)]
+    strong = set(strengths(profile))
+    return [name for name in _judged(profile, "negative") if name not in strong]
 
 
 def _judged(profile: AccountProfile, polarity: Polarity) -> list[str]:
