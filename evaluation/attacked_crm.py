@@ -1,4 +1,4 @@
-"""A CRM in which each account carries one attack, and its twin none: from RAW through the real dbt project to the marts."""
+"""A CRM in which each account carries one attack, and its twin none: from RAW through the real dbt project to marts."""
 
 import json
 from collections.abc import Mapping, Sequence

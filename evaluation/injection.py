@@ -59,8 +59,8 @@ def summarise(
     settings: ScoringSettings,
     rejects: int,
 ) -> dict[str, Any]:
-    """`largest_move`: a final score from its own baseline. `largest_difference_to_twin`: from the score of the twin, which
-    was asked the same question; where the twin's model is not the attacked one (`replay`), up to twice the bound."""
+    """`largest_move`: a final score from its own baseline. `largest_difference_to_twin`: from the score of the twin,
+    which was asked the same question; up to twice the bound where another model answers it (`replay`)."""
     prompt = read_prompt(settings.prompt_path)
 
     def question(account_id: str) -> Any:

@@ -1,4 +1,4 @@
-"""The firewall against corpora that were not written for it: false and true pitches, and messages that others labelled."""
+"""The firewall against corpora: false and true pitches, and messages that others have labelled."""
 
 import pytest
 
