@@ -15,6 +15,7 @@ from shared.jobs.creation import Ticket, add_job, add_refresh, children_of, firs
 from shared.operations.models import Generation, Job
 
 PAUSE_AFTER_FAILURE: Final = timedelta(seconds=60)
+PAUSE_BETWEEN_RESCORES: Final = timedelta(seconds=3)  # of one account, from start to start
 
 
 def lock_job(session: Session, job_id: str) -> Job | None:
@@ -113,7 +114,7 @@ def request_coalesced(
     live = session.get(Job, generation.job_id) if generation.job_id else None
     if live is not None and live.state not in TERMINAL_STATES:
         return live, None
-    job, tickets = _add_coalesced(session, kind, subject, request, now, _after_failure(live, now, due_at))
+    job, tickets = _add_coalesced(session, kind, subject, request, now, _not_before(live, now, due_at))
     generation.job_id = job.id
     return job, next(iter(tickets), None)
 
@@ -129,11 +130,14 @@ def _add_coalesced(
     return job, [first_ticket(session, job)] if due_at is None else []
 
 
-def _after_failure(last: Job | None, now: datetime, due_at: datetime | None) -> datetime | None:
-    """A refresh that failed is not followed at once by the next one: what it met is mostly there a while longer."""
-    if last is None or last.kind != JobKind.PIPELINE or last.state != JobState.FAILED or last.finished_at is None:
-        return due_at
-    earliest = last.finished_at + PAUSE_AFTER_FAILURE
+def _not_before(last: Job | None, now: datetime, due_at: datetime | None) -> datetime | None:
+    """A refresh that failed is not followed at once by the next one: what it met is mostly there a while longer. Nor is
+    a rescore: an account of which a hundred events tell is worth few runs, however short they are."""
+    earliest = now
+    if last is not None and last.kind == JobKind.PIPELINE and last.state == JobState.FAILED and last.finished_at:
+        earliest = last.finished_at + PAUSE_AFTER_FAILURE
+    elif last is not None and last.kind == JobKind.RESCORE and last.state == JobState.SUCCEEDED and last.started_at:
+        earliest = last.started_at + PAUSE_BETWEEN_RESCORES
     return max(earliest, due_at or now) if earliest > now else due_at
 
 
@@ -166,7 +170,7 @@ def _start_owed(session: Session, job: Job, now: datetime) -> list[Ticket]:
     generation = session.get(Generation, (job.kind, job.subject), with_for_update=True)
     if generation is None or generation.job_id != job.id or generation.requested <= generation.taken:
         return []
-    due_at = _after_failure(job, now, None)
+    due_at = _not_before(job, now, None)
     successor, tickets = _add_coalesced(session, JobKind(job.kind), job.subject, job.request, now, due_at)
     generation.job_id = successor.id
     return tickets

@@ -2,15 +2,18 @@
 
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
+import pytest
+
 from shared.contracts import JobKind, JobState
+from shared.jobs import transitions
 from shared.jobs.leases import Leases
 from shared.jobs.store import JobStore
 from shared.jobs.transitions import request_coalesced
 from shared.operations.database import OperationsDatabase
-from shared.operations.models import Generation, WebhookEvent
+from shared.operations.models import Generation, Job, WebhookEvent
 from tests.shared.protocol import claim
 
 
@@ -31,9 +34,10 @@ def test_an_event_after_a_cancel_is_answered(store: JobStore, leases: Leases, op
 
 
 def test_events_and_workers_do_not_wait_for_each_other(
-    store: JobStore, leases: Leases, operations: OperationsDatabase
+    store: JobStore, leases: Leases, operations: OperationsDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On PostgreSQL a reference to a job needs a lock on its row; with a stronger one of ours both would deadlock."""
+    monkeypatch.setattr(transitions, "PAUSE_BETWEEN_RESCORES", timedelta(0))
     failures: list[Exception] = []
 
     def send(sender: int) -> None:
@@ -93,3 +97,28 @@ def test_events_that_come_while_a_rescore_runs_get_one_more(
     with operations.read() as session:
         generation = session.get_one(Generation, ("rescore", "a1"))
         assert (generation.requested, generation.taken) == (4, 4)
+
+
+def test_a_steady_stream_of_events_is_few_runs_however_short_they_are(
+    store: JobStore, leases: Leases, operations: OperationsDatabase
+) -> None:
+    def ask() -> tuple[str, bool]:
+        with operations.write() as session:
+            job, ticket = request_coalesced(session, JobKind.RESCORE, "a1", {"account_id": "a1"}, datetime.now(UTC))
+            return job.id, ticket is not None
+
+    first, is_due = ask()
+    assert is_due, "the first one waits for nothing"
+    held = claim(leases, first)
+    ask()
+    assert leases.end(held, JobState.SUCCEEDED, result={}) == [], "owed, but not at once"
+    (second, is_due), others = ask(), {ask()[0] for _ in range(20)}
+    assert second != first and not is_due and others == {second} and leases.claim(second) == (None, [])
+    with operations.write() as session:
+        started_at, due_at = session.get_one(Job, first).started_at, session.get_one(Job, second).due_at
+        assert started_at is not None and due_at == started_at + transitions.PAUSE_BETWEEN_RESCORES
+        session.get_one(Job, second).due_at = datetime.now(UTC)
+    assert [ticket.job_id for ticket in leases.sweep()[0]] == [second]
+    assert leases.end(claim(leases, second), JobState.SUCCEEDED, result={}) == []
+    third, is_due = ask()
+    assert third not in (first, second) and not is_due, "also where nothing was owed"
