@@ -1,5 +1,6 @@
 """The scoring service's settings, from the environment or `.env`; `.env.example` explains each one for operators."""
 
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -44,6 +45,13 @@ class ScoringSettings(EnvSettings):
     policy_path: Path = Field(_PROMPTS / "pitch_policy.yml", validation_alias="GTM_PITCH_POLICY_PATH")
     refresh_delay_seconds: float = Field(5, ge=0, le=3600, validation_alias="GTM_REFRESH_DELAY_SECONDS")
     refresh_accounts: int = Field(100, ge=1, validation_alias="GTM_REFRESH_ACCOUNTS")
+
+    @field_validator("model_api_key")
+    @classmethod
+    def _fits_a_header(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None and not re.fullmatch(r"[!-~]+", key.get_secret_value()):
+            raise ValueError("a key has no spaces, line ends or letters beyond ASCII")  # an HTTP error would show it
+        return key
 
     @model_validator(mode="after")
     def _tiers_fall(self) -> "ScoringSettings":

@@ -70,6 +70,7 @@ class FakeOllama(WireServer):
         self.warm_ups: list[dict[str, Any]] = []
         self.on_chat: Callable[[dict[str, Any]], None] = _nothing
         self.pull_error: str | None = None
+        self.load_error: str | None = None
         self.runner = Runner()
         self._routes: dict[str, tuple[str, Callable[[bytes], Any]]] = {
             "/": ("GET", self._root),
@@ -173,6 +174,8 @@ class FakeOllama(WireServer):
         return None
 
     async def _load_only(self, request: dict[str, Any]) -> Reply:
+        if self.load_error is not None:
+            return error(500, self.load_error)(request)
         self.warm_ups.append(request)
         is_unload = request.get("keep_alive") == 0
         if is_unload:

@@ -7,11 +7,13 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import ValidationError
 
 from services.scoring.adapters.lead_model import LeadModel, ModelUnavailable
 from services.scoring.adapters.models import open_model
 from services.scoring.domain.answer import ANSWER_SCHEMA
 from shared.errors import GtmError, TerminalError
+from shared.settings import explain_wrong_settings
 from tests.fakes.ollama import FakeOllama, Reply, says, to_json
 from tests.scoring.conftest import to_settings
 from tests.scoring.test_model_hosts import ask, with_model
@@ -137,9 +139,10 @@ def test_a_listing_without_digest_is_refused(ollama: FakeOllama) -> None:
 def test_hosts_with_different_builds_of_the_model_are_refused(ollama: FakeOllama) -> None:
     with FakeOllama({"llama3.1:latest": "digest-two"}) as second:
         hosts = f"{ollama.url},{second.url}"
-        with pytest.raises(TerminalError, match="digest-one.*digest-two") as raised:
+        with pytest.raises(TerminalError) as raised:
             with_model(hosts, describe)
     assert raised.value.code == "model-differs"
+    assert f"{ollama.url}=digest-one" in raised.value.detail and f"{second.url}=digest-two" in raised.value.detail
 
 
 def test_one_absent_host_of_two_does_not_hold_up_a_job(ollama: FakeOllama) -> None:
@@ -190,6 +193,25 @@ def test_the_key_is_sent_and_shown_nowhere(ollama: FakeOllama) -> None:
     assert raised.value.code == "model-key-refused"
     assert "s3cret" not in raised.value.detail
     assert ollama.headers["authorization"] == "Bearer s3cret-key"
+
+
+@pytest.mark.parametrize("key", ["s3cret\n", "s3cret key", "s3crét"])
+def test_a_key_that_fits_no_header_is_refused_before_any_message_can_show_it(key: str) -> None:
+    with pytest.raises(ValidationError) as raised:
+        to_settings("gpu", GTM_MODEL_API_KEY=key)
+    (line,) = explain_wrong_settings(raised.value)
+    assert line.startswith("GTM_MODEL_API_KEY: a key has no spaces")
+
+
+def test_a_load_that_fails_is_no_questions_fault(ollama: FakeOllama) -> None:
+    ollama.load_error = "model requires more system memory (6.1 GiB) than is available (3.4 GiB)"
+
+    async def lose(model: LeadModel) -> None:
+        with pytest.raises(ModelUnavailable, match="more system memory") as raised:
+            await model.warm_up()
+        assert not raised.value.is_reached
+
+    with_model(ollama.url, lose)
 
 
 def test_proxies_of_the_environment_are_passed_by(ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch) -> None:

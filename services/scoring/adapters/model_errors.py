@@ -90,8 +90,9 @@ def to_too_long(said: str, words: ServerWords) -> TerminalError:
 
 def to_differing(model: str, digests: Mapping[str, str], words: ServerWords) -> TerminalError:
     """Answers of one job must have one provenance."""
+    held = ", ".join(f"{host}={digest}" for host, digest in sorted(digests.items()))
     return TerminalError(
-        f"The hosts in OLLAMA_HOST hold different builds of {model}: {dict(digests)}. "
+        f"The hosts in OLLAMA_HOST hold different builds of {model}: {held}. "
         f"Install the same one on each ({words.install.format(model=model)})",
         code="model-differs",
         title="The model hosts do not agree",

@@ -139,8 +139,7 @@ class ModelHosts:
             return
         left = self._patience_seconds - turn.waited
         if left <= 0:
-            failures = [host.failure for host in self._hosts if host.failure is not None]
-            raise min(failures, key=lambda failure: isinstance(failure, ModelUnavailable))
+            raise self._last_failure()
         loop = asyncio.get_running_loop()
         started = loop.time()
         try:
@@ -149,6 +148,12 @@ class ModelHosts:
         except TimeoutError:
             pass  # the next turn of the caller's loop tells what that means
         turn.waited += loop.time() - started
+
+    def _last_failure(self) -> ModelUnavailable | TerminalError:
+        """Of the hosts, not of a question: a load that fails is no answer to one."""
+        failures = [host.failure for host in self._hosts if host.failure is not None]
+        failure = min(failures, key=lambda one: isinstance(one, ModelUnavailable))
+        return ModelUnavailable(failure.detail) if isinstance(failure, ModelUnavailable) else failure
 
     def _wake(self) -> None:
         self._changed.set()
