@@ -12,6 +12,7 @@ from local.endpoints import choose_endpoints, port_of, read_endpoints, write_end
 from local.processes import build_processes, child_environment, find_redis_server
 from local.settings import LOCAL_MODEL_NAME, LocalSettings
 from shared.errors import TerminalError
+from tests.fakes.ollama import FakeOllama
 from tests.ports import free_port
 
 
@@ -121,3 +122,16 @@ def test_no_redis_at_all_names_the_mend(monkeypatch, tmp_path):
     monkeypatch.setattr("local.processes.find_spec", lambda _: None)
     with pytest.raises(TerminalError, match="make setup"):
         find_redis_server()
+
+
+def test_a_server_of_openais_api_is_used_where_the_settings_say_so(settings, monkeypatch):
+    with FakeOllama() as server:
+        monkeypatch.setenv("OLLAMA_HOST", server.url)
+        monkeypatch.setenv("GTM_MODEL_API", "openai")
+        endpoints = choose_endpoints(settings(), lambda _: None)
+        assert (endpoints.ollama, endpoints.brings_model) == (server.url, False)
+        assert child_environment(settings(), endpoints)["GTM_MODEL_API"] == "openai"
+        server.die()
+        endpoints = choose_endpoints(settings(), lambda _: None)
+        assert endpoints.brings_model, "the stack's own model, which speaks Ollama's API"
+        assert child_environment(settings(), endpoints)["GTM_MODEL_API"] == "ollama"

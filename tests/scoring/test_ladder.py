@@ -156,3 +156,13 @@ def test_a_server_that_only_fails_opens_the_breaker_and_writes_no_baseline(
     assert raised.value.code == "model-unreachable"
     assert len(bench.ollama.chats) == bench.settings.tries * bench.settings.breaker_accounts
     assert read_table(bench.warehouse, "lead_scores") == []
+
+
+def test_two_hosts_share_a_job_and_one_may_die_on_the_way(bench: Bench, build_marts: BuildMarts) -> None:
+    build_marts(*(account(number) for number in range(1, 13)))
+    with FakeOllama() as second:
+        bench.settings = to_settings(f"{bench.ollama.url},{second.url}")
+        second.on_chat = lambda request: second.die() if len(second.chats) == 3 else None
+        result = bench.score()
+    assert (result["scored"], result["baseline_only"], result["llm_calls"]) == (12, 0, 12)
+    assert (len(bench.ollama.chats), second.answered) == (10, 2), "the one that it took to its grave is asked again"
