@@ -79,6 +79,7 @@ class PitchPolicy(_Frozen):
     kept_states: Words
     governors: Words
     embedders: Words
+    telling: list[str]
     helping: Words
     offers: Words
     openers: Words

@@ -53,6 +53,9 @@ def check_statements(sentence: str, profile: AccountProfile, policy: PitchPolicy
     is_ours = _at(tokens, 0) in policy.openers or _at(tokens, 0) in policy.verbs
     if is_of_account and not is_ours and not sentence.rstrip().endswith("?"):
         yield _UNSUPPORTED
+    words = f" {' '.join(tokens)} "
+    if (mentions or any(map(_is_fact, tokens))) and any(f" {phrase} " in words for phrase in policy.telling):
+        yield _UNSUPPORTED
     is_judgement = _COPULAS.intersection(tokens) and policy.judgements.intersection(tokens)
     if mentions and is_judgement and not sentence.rstrip().endswith("?"):
         yield Finding("unsupported-statement", "pitch: do not judge the account's work or troubles.")
