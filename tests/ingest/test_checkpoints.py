@@ -109,6 +109,16 @@ def test_checkpoints_that_come_fast_share_a_segment(run: Runs, query: Query) -> 
     assert run.cursor == {"at": 7}
 
 
+def test_a_segment_that_the_source_breaks_off_lands_up_to_its_last_checkpoint(run: Runs, query: Query) -> None:
+    run._settings = run._settings.model_copy(update={"segment_rows": 1000, "segment_seconds": 60})
+    with pytest.raises(TransientError, match="not now"):
+        run(lambda one: numbers(one, 4, fails_after=3))
+    assert run.cursor == {"at": 2}
+    assert ids(query) == [1, 2, 3]  # the third comes again and changes nothing
+    result = run(lambda one: numbers(one, 4), job=MemoryJob("job-2", {}))
+    assert (result["seen"], result["inserted"], result["unchanged"]) == (2, 1, 1)
+
+
 def test_a_slow_source_lands_by_the_clock(run: Runs, query: Query) -> None:
     run._settings = run._settings.model_copy(update={"segment_rows": 1000, "segment_seconds": 0})
     run(lambda one: numbers(one, 3))

@@ -124,26 +124,39 @@ def test_records_without_a_key_are_scanned_by_their_content(landing: Landing, qu
     ]
 
 
-@pytest.mark.parametrize("left", [4, 0])
-def test_a_source_that_shrank_by_more_than_half_deletes_nothing(landing: Landing, query: Query, left: int) -> None:
-    landing.land(contacts(*range(10)))
-    with pytest.raises(TerminalError, match=f"brought {left} records, and RAW holds 10") as raised:
+@pytest.mark.parametrize("left", [9, 0])
+def test_a_source_that_lost_more_than_half_deletes_nothing(landing: Landing, query: Query, left: int) -> None:
+    landing.land(contacts(*range(20)))
+    with pytest.raises(TerminalError, match=f"lacks {20 - left} of the 20 records") as raised:
         landing.land(contacts(*range(left)), job="job-2", ended=[CONTACTS])
     assert raised.value.code == "source-shrank"
-    assert len(alive(query)) == 10
+    assert len(alive(query)) == 20
     landing.land(contacts(*range(left)), job="job-3", ended=[CONTACTS], accept_volume=True)
     assert alive(query) == list(range(left))
 
 
+def test_another_source_of_the_same_size_deletes_nothing(landing: Landing, query: Query) -> None:
+    landing.land(contacts(*range(20)))
+    with pytest.raises(TerminalError, match="lacks 20 of the 20 records"):
+        landing.land(contacts(*range(100, 120)), job="job-2", ended=[CONTACTS])
+    assert alive(query) == list(range(20))
+
+
 def test_half_is_enough_and_an_empty_raw_is_no_shrinking(landing: Landing, query: Query) -> None:
     landing.land(ended=[CONTACTS])
-    landing.land(contacts(*range(10)), job="job-2")
-    landing.land(contacts(*range(5)), job="job-3", ended=[CONTACTS])
-    assert alive(query) == list(range(5))
+    landing.land(contacts(*range(20)), job="job-2")
+    landing.land(contacts(*range(10)), job="job-3", ended=[CONTACTS])
+    assert alive(query) == list(range(10))
+
+
+def test_of_a_handful_all_may_go(landing: Landing, query: Query) -> None:
+    landing.land(contacts(*range(19)))
+    landing.land(job="job-2", ended=[CONTACTS])
+    assert alive(query) == []
 
 
 def test_a_scan_in_segments_is_measured_as_a_whole(landing: Landing, query: Query) -> None:
-    landing.land(contacts(*range(10)))
-    for number in range(6):
-        landing.land(contacts(number), job="job-2", segment=str(number), ended=[CONTACTS] if number == 5 else [])
-    assert alive(query) == list(range(6))
+    landing.land(contacts(*range(20)))
+    for number in range(10):
+        landing.land(contacts(number), job="job-2", segment=str(number), ended=[CONTACTS] if number == 9 else [])
+    assert alive(query) == list(range(10))

@@ -16,6 +16,8 @@ from shared.contracts import SyncRequest
 from shared.jobs.context import JobContext
 from shared.warehouse import Warehouse
 
+# In any source: a window of time, or single records. That they came says nothing of how fresh the rest is.
+_PART_OPTIONS: Final = ("since", "until", "records")
 COUNTS: Final = ("seen", "inserted", "updated", "unchanged", "duplicates", "rejected", "deleted")
 
 
@@ -136,7 +138,7 @@ def to_load(job: JobContext, request: SyncRequest, *, is_complete: bool) -> Load
         load_id=job.job_id,
         loaded_at=naive_now(),
         source=request.source,
-        mode=request.mode,
+        mode="part" if any(request.options.get(name) is not None for name in _PART_OPTIONS) else request.mode,
         is_complete=is_complete,
         is_baseline=request.accept_volume,
     )

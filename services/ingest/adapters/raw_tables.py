@@ -69,7 +69,12 @@ loads = sa.Table(
     sa.Column("source_table", sa.Text, primary_key=True, comment="RAW table that the load read"),
     sa.Column("source", sa.Text, nullable=False, comment="Source that was read, such as mock or files"),
     sa.Column("source_system", sa.Text, nullable=False, comment="hubspot, salesforce or billing"),
-    sa.Column("mode", sa.Text, nullable=False, comment="incremental or full, as the sync was asked; or records"),
+    sa.Column(
+        "mode",
+        sa.Text,
+        nullable=False,
+        comment="incremental, full or records, as the sync was asked; part: by its options, of a window or of single records",
+    ),
     sa.Column("is_complete", sa.Boolean, nullable=False, comment="The load read everything that the source has"),
     sa.Column("is_baseline", sa.Boolean, nullable=False, comment="A person accepted this volume as the new normal"),
     sa.Column("seen", sa.BigInteger, nullable=False, comment="Rows read: the sum of the next five"),

@@ -14,9 +14,10 @@ from typing import Any, Final
 
 from services.ingest.adapters.landing import WHOLE_LOAD
 from services.ingest.adapters.spool import Spool, open_spool
-from services.ingest.domain.schema_drift import Fields, SchemaChange, SchemaWatch
+from services.ingest.domain.schema_drift import Fields, SchemaChange, SchemaChanged, SchemaWatch
 from services.ingest.domain.sources import Checkpoint, ScanEnd, Source, SourceBatch, SourceEvent, SyncStopped
 from services.ingest.settings import IngestSettings
+from shared.errors import GtmError
 
 _FIRST_REJECTS: Final = 5  # in the result: enough to see what is wrong with a file
 _LOOK_SECONDS: Final = 0.2
@@ -112,7 +113,8 @@ class SegmentReader:
         """Each is closed when the next one is asked for. `on_wait` is called while there is none, and may raise.
 
         Raises:
-            What the source raises, once the segments before it have been given.
+            What the source raises, once the segments before it have been given: also the one that it breaks off, where
+            that has a checkpoint and the error is one that the source foresaw.
         """
         is_last = False
         while not is_last:
@@ -149,7 +151,9 @@ class SegmentReader:
             segment.is_last = True
             self._hand_over(segment)
         except BaseException as error:  # whatever it is, the flow's thread raises it
-            if segment is not None:
+            if segment is not None and segment.checkpoints and _is_foreseen(error):
+                self._hand_over(segment)  # up to its last checkpoint it is whole; what came after it comes again
+            elif segment is not None:
                 segment.close()
             self._segments.put(error)
 
@@ -193,6 +197,10 @@ class SegmentReader:
     def _hand_over(self, segment: Segment) -> None:
         segment.changes, segment.fields = self._watch.take()
         self._segments.put(segment)
+
+
+def _is_foreseen(error: BaseException) -> bool:
+    return isinstance(error, GtmError) and not isinstance(error, SchemaChanged)  # that one lands nothing of its segment
 
 
 def _name_of(cursors: Mapping[str, Any]) -> str:
