@@ -73,7 +73,7 @@ loads = sa.Table(
         "mode",
         sa.Text,
         nullable=False,
-        comment="incremental, full or records, as the sync was asked; part: by its options, of a window or of single records",
+        comment="incremental, full or records, as the sync was asked; part: by options, of a window or single records",
     ),
     sa.Column("is_complete", sa.Boolean, nullable=False, comment="The load read everything that the source has"),
     sa.Column("is_baseline", sa.Boolean, nullable=False, comment="A person accepted this volume as the new normal"),
@@ -114,7 +114,7 @@ scan_keys = sa.Table(
     sa.Column("source_table", sa.Text, nullable=False, comment="RAW table that is read whole"),
     sa.Column("source_record_id", sa.Text, nullable=False, comment="A record that came; may come again"),
     sa.Column("scanned_at", sa.DateTime, nullable=False, comment="When its segment landed, UTC"),
-    comment="Keys that whole readings under way have met, until they end and the others get tombstones",
+    comment="Keys that whole readings have met, so that at their end the others get tombstones; of the last ones",
 )
 
 

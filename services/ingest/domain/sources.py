@@ -1,6 +1,6 @@
 """What every source is to the flow. A new source is one adapter and one line in `adapters/sources.py`."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol, TypeAlias
@@ -49,6 +49,8 @@ class SourceBatch:
     is_scan: bool = False
     """Part of a whole reading of the table: its keys count until the table's `ScanEnd`."""
     replaces: Replacement | None = None
+    held_back: tuple[str, ...] = ()
+    """Keys of records that came and aren't among the rows, such as those of rejects: they are not gone."""
     known: KnownRows = KnownRows()
     """Counted with the batch, as seen and unchanged (or rejected): a source that skips them has not shrunk."""
 
@@ -146,8 +148,13 @@ class SourceStates(Protocol):
         """Stream -> cursor; `of_job`: only those that this job has stored."""
         ...
 
-    def read_landed_by(self, source: str) -> set[str]:
-        """The loads that the cursors rest on: RAW must know them, or it isn't the RAW that they were kept for."""
+    def read_landed_by(self, source: str) -> dict[str, str]:
+        """Stream -> the load that its cursor rests on: RAW must know it, or it isn't the RAW that the cursor was kept
+        for."""
+        ...
+
+    def drop_cursors(self, source: str, streams: Collection[str]) -> None:
+        """These streams are read from their start again. Raises as `put_cursors`."""
         ...
 
     def put_cursors(self, source: str, checkpoints: Mapping[str, Checkpoint], *, has_landed: bool) -> None:
