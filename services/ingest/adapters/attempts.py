@@ -114,9 +114,10 @@ class SyncAttempt:
             return cursors
         # Cursors beyond rows that RAW doesn't have would leave them out for ever.
         self._states.drop_cursors(source, lost)
+        loads = ", ".join(sorted(missing))
         self._notes.setdefault(
-            f"RAW knows nothing of load {', '.join(sorted(missing))}, by which {source} was read before: it was emptied "
-            f"or restored to an earlier day. So all was read again of {', '.join(lost)}."
+            f"RAW knows nothing of load {loads}, by which {source} was read before: it was emptied, or restored to an "
+            f"earlier day. So all was read again of {', '.join(lost)}."
         )
         return {stream: cursor for stream, cursor in cursors.items() if stream not in lost}
 
