@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 
 from services.ingest.adapters.files import csv_reader
 from services.ingest.adapters.files.csv_blocks import parse_block
-from services.ingest.adapters.files.csv_reader import read_csv
+from services.ingest.adapters.files.csv_reader import BLOCK_BYTES, read_csv
 from services.ingest.adapters.files.data_files import DataFile
 from services.ingest.adapters.files.unpacking import Unpacker
+from services.ingest.domain.csv_records import LONGEST_FIELD
 from services.ingest.domain.file_reading import FileReading
+from services.ingest.domain.line_buffer import LineTooLong
 from services.ingest.domain.mapping import TableMapping
 from services.ingest.domain.sources import Reject
 
@@ -66,10 +68,36 @@ def test_long_dirty_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert fast == slow and len(fast[0]) > 20_000 and len(fast[1]) > 100 and fast[2] > 20
 
 
-def test_a_field_that_no_one_reads(path: Path) -> None:
-    path.write_bytes(b"a,b,c\n1," + b"x" * 200_000 + b",z\n2,x,y\n")
-    assert read(path, 1 << 20) == read(path, 0)
-    assert [reject.line for reject in read(path, 1 << 20)[1]] == [2]
+@pytest.mark.parametrize("block_bytes", [0, BLOCK_BYTES])
+def test_long_values_are_values(path: Path, block_bytes: int) -> None:
+    """A mail of 140,000 characters; and lines of a value that would be rows by themselves are none."""
+    mail, lines = "<p>" * 47_000, "7,zz,y\n" * 200_000
+    path.write_bytes(f'a,b,c\n1,{mail},z\n2,"{lines}",z\n3,x,y\n'.encode())
+    rows, rejects, *_ = read(path, block_bytes)
+    assert rows == [("1", mail, "z"), ("2", lines, "z"), ("3", "x", "y")] and not rejects
+
+
+@pytest.mark.parametrize("block_bytes", [0, BLOCK_BYTES])
+def test_a_value_that_no_warehouse_takes_is_one_reject(path: Path, block_bytes: int) -> None:
+    line = b"7,zz,y\n"
+    path.write_bytes(b'a,b,c\n1,"' + line * ((LONGEST_FIELD // len(line)) + 1) + b'",z\n2,x,y\n')
+    rows, rejects, *_ = read(path, block_bytes)
+    assert rows == [("2", "x", "y")]
+    (reject,) = rejects
+    assert (reject.line, reject.reason.split(":")[0]) == (2, "a value of more than 16,777,216 characters")
+    assert len(reject.content) < 10_000 and reject.content.endswith(" more characters in the file)")
+
+
+def test_what_one_quote_makes_of_a_whole_file_is_asked(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be one value or as many rows as it has lines: neither is taken."""
+    monkeypatch.setattr("services.ingest.domain.line_buffer.LONGEST_LINE_BYTES", 1 << 20)
+    path.write_bytes(b'a,b,c\n1,x,y\n2,"x,y\n' + b"7,zz,y\n" * 400_000)
+    with pytest.raises(LineTooLong) as caught:
+        read(path, BLOCK_BYTES, 1000)
+    assert caught.value.line == 3
+    path.write_bytes(path.read_bytes().replace(b"y\n7,zz", b'y\n7,"zz"', 1))
+    rows, rejects, *_ = read(path, BLOCK_BYTES, 1000)
+    assert (len(rows), [one.line for one in rejects]) == (400_001, [3])
 
 
 def test_clean_rows_are_not_read_one_by_one() -> None:

@@ -105,7 +105,7 @@ def test_zip_that_lies_about_its_sizes(read: ReadFolder, files_root: Path) -> No
 def test_a_line_without_end(read: ReadFolder, files_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.ingest.domain.line_buffer.LONGEST_LINE_BYTES", 1 << 20)
     (files_root / "companies.csv.gz").write_bytes(gzip.compress(b"ID,Name\n1," + b"a" * (4 << 20)))
-    with pytest.raises(TerminalError, match="a line has more than"):
+    with pytest.raises(TerminalError, match="begins in line 2 has more than"):
         read()
 
 

@@ -7,8 +7,18 @@ where the broken record began, so the neighbours are read as the rows that they 
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
-from services.ingest.domain.line_buffer import LineBuffer
+from services.ingest.domain.file_rejects import cut
+from services.ingest.domain.line_buffer import LONGEST_LINE_BYTES, LineBuffer
+
+LONGEST_FIELD: Final = 16 << 20
+"""Characters of a value: more than that, warehouses may not take."""
+_LONG_MEND: Final = "mend the quotes that open and close it, or leave it out of the export"
+
+# Of this process. The parser is to give up no field by itself, since only its end tells whether its quotes are right:
+# the buffer ends a record that does not end.
+csv.field_size_limit(4 * LONGEST_LINE_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +32,7 @@ class CsvRecord:
 
 @dataclass(frozen=True, slots=True)
 class BrokenRecord:
-    """Text that is no row; bytes that can't be decoded appear as `\\xNN` in `content`."""
+    """Text that is no row, as far as it is kept; bytes that can't be decoded appear as `\\xNN` in `content`."""
 
     line: int
     reason: str
@@ -32,7 +42,8 @@ class BrokenRecord:
 class CsvSplitter:
     """Records after the header, one by one. Blank lines are no rows.
 
-    Memory stays within one record; a quote that is never closed is given up after `csv.field_size_limit()` characters.
+    Memory stays within one record. A quote that is never closed costs its line; where that can't be told within
+    `LONGEST_LINE_BYTES`, since what follows may be one value or a million rows, nothing of the file is taken.
     """
 
     def __init__(self, buffer: LineBuffer, *, width: int, delimiter: str = ",", encoding: str = "UTF-8") -> None:
@@ -74,6 +85,8 @@ class CsvSplitter:
             return raw.decode(errors="surrogateescape")
 
     def _judge(self, line: int, fields: list[str]) -> CsvRecord | BrokenRecord:
+        if self._buffer.record_size > LONGEST_FIELD and max(map(len, fields)) > LONGEST_FIELD:
+            return self._broken(line, f"a value of more than {LONGEST_FIELD:,} characters: {_LONG_MEND}")
         width = len(fields)
         is_repaired = False
         if width == 1 < self._width:
@@ -101,7 +114,8 @@ class CsvSplitter:
         return False
 
     def _broken(self, line: int, reason: str) -> BrokenRecord:
-        return BrokenRecord(line, reason, self._buffer.record().decode(errors="backslashreplace").rstrip("\r\n"))
+        content = self._buffer.record().decode(errors="backslashreplace").rstrip("\r\n")
+        return BrokenRecord(line, reason, cut(content))
 
 
 class _Texts:
@@ -134,8 +148,6 @@ def explain(error: csv.Error) -> str:
     text = str(error)
     if "unexpected end" in text:
         return "bad quoting: a quote is never closed"
-    if "field limit" in text:
-        return f"bad quoting: a quote is not closed within {csv.field_size_limit()} characters"
     if "new-line character" in text:
         return "a bare carriage return outside quotes, or bytes that are no text: save the file as plain CSV, UTF-8"
     return f"bad quoting: {text}"

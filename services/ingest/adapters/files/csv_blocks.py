@@ -4,13 +4,11 @@ A block is clean when every quote is where RFC 4180 has it, every carriage retur
 record has the header's width: then there is one way to read it, and both readers take it.
 """
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyarrow import csv as arrow_csv
 
@@ -134,8 +132,9 @@ def _are_returns_paired(data: NDArray[np.uint8]) -> bool:
 
 
 def _parse(block: memoryview, names: Sequence[str], delimiter: str, *, has_quotes: bool) -> pa.Table | None:
+    # No look at the values' lengths: a block is smaller than the longest that is taken.
     try:
-        rows = arrow_csv.read_csv(
+        return arrow_csv.read_csv(
             pa.BufferReader(pa.py_buffer(block)),
             read_options=arrow_csv.ReadOptions(column_names=names, use_threads=False, block_size=len(block) + 1),
             parse_options=arrow_csv.ParseOptions(
@@ -145,6 +144,3 @@ def _parse(block: memoryview, names: Sequence[str], delimiter: str, *, has_quote
         )
     except pa.ArrowInvalid:  # a record of another width, bytes that are not UTF-8, nothing but blank lines
         return None
-    # The other reader gives such a field up: most often a quote that was never meant to open it.
-    longest = max((pc.max(pc.binary_length(column)).as_py() or 0 for column in rows.columns), default=0)
-    return rows if longest <= csv.field_size_limit() else None
