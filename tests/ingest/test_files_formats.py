@@ -13,13 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from services.ingest.adapters.files import workbooks
 from services.ingest.domain.mapping import SourceMapping
 from services.ingest.settings import IngestSettings
 from shared.errors import InvalidRequest, TerminalError
 from tests.conftest import REPOSITORY
 from tests.ingest.folder_reading import FolderReading, ReadFolder, read_folder
-from tests.ingest.workbooks import Date, write_workbook
+from tests.ingest.workbooks import write_workbook
 
 MAPPING = """
 description: test
@@ -273,44 +272,6 @@ def test_two_columns_that_could_be_the_one(read: ReadFolder, files_root: Path) -
     assert caught.value.code == "mapping-column-ambiguous"
     (files_root / "companies.csv").write_text("ID,Name,NAME\n1,a,b\n")
     assert read().columns(*LANDED) == [("1", "a", None, None, '{"NAME":"b"}')]
-
-
-def test_excel(read: ReadFolder, files_root: Path) -> None:
-    rows = [
-        [None, None, None, None, None],
-        ["ID", "Name", "Since", "Ratio", "Flag"],
-        [12.0, "a", Date(45356.0), 0.1 + 0.2, True],
-        [13.0, "b", Date(45356.25), 1e15, None],
-        [None, None, None, None, None],
-        ["007", "c", "3/5/2024", 1234567.891, False],
-        [14.0, "d", None, None, None, "stray"],
-    ]
-    (files_root / "companies.xlsx").write_bytes(write_workbook({"Data": rows}))
-    result = read(batch_rows=2)
-    assert [(row[0], json.loads(row[4])) for row in result.columns(*LANDED)] == [
-        ("007", {"Flag": "false", "Ratio": "1234567.891", "Since": "3/5/2024"}),
-        ("12", {"Flag": "true", "Ratio": "0.3", "Since": "2024-03-05"}),
-        ("13", {"Ratio": "1000000000000000", "Since": "2024-03-05 06:00:00"}),
-    ]
-    (reject,) = result.rejects
-    assert (reject.line, reject.reason) == (7, "a value in column 6, which has no name in the first row")
-
-
-def test_sheets_of_a_workbook_by_mapping(read: ReadFolder, files_root: Path) -> None:
-    sheets = {"Notes": [["x"], ["y"]], "Firms": [["ID", "Name"], ["1", "a"]]}
-    (files_root / "companies.xlsx").write_bytes(write_workbook(sheets))
-    with pytest.raises(TerminalError, match="several sheets; name one of them as `sheet` in the mapping: Notes, Firms"):
-        read()
-    with pytest.raises(TerminalError, match="no sheet Firm; .*: Notes, Firms"):
-        read(table="sheet: Firm")
-    assert read(table="sheet: Firms").columns("id") == [("1",)]
-
-
-def test_workbook_that_is_a_bomb(read: ReadFolder, files_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workbooks, "_LARGEST_BYTES", 1000)
-    (files_root / "companies.xlsx").write_bytes(write_workbook({"S": [["ID", "Name"], ["1", "a" * 2000]]}))
-    with pytest.raises(TerminalError, match="unpacks to more than"):
-        read()
 
 
 def test_no_file_that_the_mapping_takes(read: ReadFolder, files_root: Path) -> None:

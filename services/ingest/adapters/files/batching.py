@@ -9,6 +9,7 @@ from services.ingest.domain.csv_records import BrokenRecord, CsvRecord
 from services.ingest.domain.file_batches import FileBatch
 from services.ingest.domain.sources import Reject
 
+BATCH_BYTES: Final = 64 << 20  # of text: Arrow counts the bytes of a column in 31 bits
 _BATCH_CELLS: Final = 2_000_000  # exports with hundreds of columns exist; 50,000 of their rows would be a gigabyte
 
 

@@ -18,6 +18,7 @@ from services.ingest.settings import IngestSettings
 from shared.errors import TerminalError
 
 _MOST_REJECTS: Final = 1000
+_WORKBOOK_MEGABYTES: Final = 128  # an API has less memory than a worker
 _ONE_AT_A_TIME = threading.Lock()  # in this process: a check reads whole files, and the API has other callers
 
 
@@ -35,7 +36,7 @@ def check_folder(
     plan = plan_folder(options, settings)
     with _ONE_AT_A_TIME:
         # The API may have no disk of its own: a packed file waits in the folder for temporary ones.
-        unpacker = Unpacker(Path(tempfile.gettempdir()), settings.files_max_unpacked_mb)
+        unpacker = Unpacker(Path(tempfile.gettempdir()), settings.files_max_unpacked_mb, _WORKBOOK_MEGABYTES)
         check = _Check(settings.batch_rows, unpacker, LandedFiles(cursors.get(plan.stream, {}), lambda _seconds: None))
         tables = [check.read(one) for one in plan.tables]
     files = [file for table in tables for file in table.files]

@@ -26,8 +26,12 @@ class Unpacker:
     The bound counts what really comes, whatever an archive says of itself.
     """
 
-    def __init__(self, folder: Path, limit_megabytes: int) -> None:
-        """`folder`: on whose disk a packed file waits that must be read from its end, as Parquet is."""
+    def __init__(self, folder: Path, limit_megabytes: int, workbook_megabytes: int = 1024) -> None:
+        """`folder`: on whose disk a packed file waits that must be read from its end, as Parquet is.
+
+        `workbook_megabytes`: what a workbook may unpack to, and what memory its sheet may take.
+        """
+        self.workbook_megabytes = workbook_megabytes
         self._folder = folder
         self._limit = limit_megabytes
         self._left = limit_megabytes * _MEGABYTE
@@ -68,7 +72,7 @@ class Unpacker:
 
     def fresh(self) -> "Unpacker":
         """With the whole bound again: for looking at a file before it is read."""
-        return Unpacker(self._folder, self._limit)
+        return Unpacker(self._folder, self._limit, self.workbook_megabytes)
 
     def take(self, file: DataFile, size: int) -> None:
         """Count bytes that came out of a packed file."""
