@@ -243,8 +243,7 @@ def test_no_secret_is_in_an_error_or_a_log_line(crm: ToyCrm, caller: Caller) -> 
 @pytest.mark.parametrize("odd", ["\n", "\x00", "\u200b"])
 def test_a_token_that_no_header_can_hold_is_not_shown(crm: ToyCrm, caller: Caller, odd: str) -> None:
     """The library's own message is the header's text with the odd character escaped."""
-    caller.login = lambda: {"Authorization": f"Bearer {TOKEN}{odd}x"}  # type: ignore[method-assign]
-    caller.client._authenticate = caller.login
+    caller.client._authenticate = lambda: {"Authorization": f"Bearer {TOKEN}{odd}x"}
     with structlog.testing.capture_logs() as lines, pytest.raises(GtmError) as caught:
         caller.get()
     assert TOKEN not in json.dumps([lines, caught.value.to_problem()]) + str(caught.value) and crm.requests == []
