@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from services.ingest.adapters.files import csv_reader
+from services.ingest.adapters.files import batching, csv_reader
 from services.ingest.adapters.files.csv_blocks import parse_block
 from services.ingest.adapters.files.csv_reader import BLOCK_BYTES, read_csv
 from services.ingest.adapters.files.data_files import DataFile
@@ -77,11 +77,10 @@ def test_long_values_are_values(path: Path, block_bytes: int) -> None:
     assert rows == [("1", mail, "z"), ("2", lines, "z"), ("3", "x", "y")] and not rejects
 
 
-@pytest.mark.parametrize("block_bytes", [0, BLOCK_BYTES])
-def test_a_value_that_no_warehouse_takes_is_one_reject(path: Path, block_bytes: int) -> None:
+def test_a_value_that_no_warehouse_takes_is_one_reject(path: Path) -> None:
     line = b"7,zz,y\n"
     path.write_bytes(b'a,b,c\n1,"' + line * ((LONGEST_FIELD // len(line)) + 1) + b'",z\n2,x,y\n')
-    rows, rejects, *_ = read(path, block_bytes)
+    rows, rejects, *_ = read(path, BLOCK_BYTES)
     assert rows == [("2", "x", "y")]
     (reject,) = rejects
     assert (reject.line, reject.reason.split(":")[0]) == (2, "a value of more than 16,777,216 characters")
@@ -114,3 +113,18 @@ def test_a_line_of_another_width_costs_the_others_nothing() -> None:
     found = parse_block(block, ["a", "b", "c"], ",", is_last=True) or []
     stretches = [(one.rows.column("a").to_pylist(), one.lines, one.is_broken_next) for one in found]
     assert stretches == [(["1", "2"], 4, True), ([], 0, True), (["5"], 2, True), ([], 0, False)]
+
+
+@pytest.mark.parametrize("block_bytes", [0, 1 << 14])
+@pytest.mark.parametrize("line", ["1,{},y", "1,{}"])
+def test_batches_end_where_memory_does(
+    path: Path, block_bytes: int, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows and rejects alike; and of a reject only the beginning is kept."""
+    monkeypatch.setattr(batching, "BATCH_BYTES", 100_000)
+    path.write_text("a,b,c\n" + f"{line}\n".format("x" * 20_000) * 50)
+    reading = FileReading("hubspot_companies", path.name)
+    batches = list(read_csv(DataFile(path), MAPPING, reading, Unpacker(path.parent, 1), 50_000, block_bytes))
+    sizes = [batch.rows + len(batch.rejects) for batch in batches]
+    assert sum(sizes) == 50 and max(sizes) <= 11
+    assert all(len(reject.content) < 10_000 for batch in batches for reject in batch.rejects)

@@ -163,7 +163,8 @@ def test_errors_in_cells_are_told(read: ReadFolder, files_root: Path) -> None:
 
 def test_a_batch_of_long_cells_ends_early(read: ReadFolder, files_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.ingest.adapters.files.workbooks.BATCH_BYTES", 10_000)
-    rows: list[list[Cell]] = [["ID", "Name"], *([str(number), "a" * 1000] for number in range(100))]
+    rows: list[list[Cell]] = [["ID", "Name"]]
+    rows += [[str(number), "a" * 1000] for number in range(100)]
     (files_root / "companies.xlsx").write_bytes(write_workbook({"S": rows}))
     result = read()
     assert len(result.rows) == 100 and max(result.batches) == 10
