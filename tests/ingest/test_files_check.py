@@ -9,7 +9,7 @@ from services.ingest.adapters.sources import check_source_files
 from services.ingest.domain.file_check import FilesCheck
 from services.ingest.settings import IngestSettings
 from shared.contracts import SyncRequest
-from shared.errors import InvalidRequest
+from shared.errors import InvalidRequest, TerminalError
 from tests.ingest.conftest import Query, Sync
 from tests.source_states import MemoryStates
 
@@ -99,3 +99,10 @@ def test_other_sources_are_refused(check: Any) -> None:
     with pytest.raises(InvalidRequest) as caught:
         check("mock")
     assert caught.value.code == "check-not-supported"
+
+
+def test_a_mapping_that_is_no_text(check: Any, tmp_path: Path) -> None:
+    (tmp_path / "sources" / "test.yml").write_bytes(MAPPING.replace("test", "t\xe9st").encode("latin-1"))
+    with pytest.raises(TerminalError, match="test.yml: byte 16 is not UTF-8; save the file as UTF-8") as caught:
+        check()
+    assert (caught.value.code, caught.value.status) == ("mapping-invalid", 422)
