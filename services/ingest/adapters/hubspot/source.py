@@ -164,8 +164,8 @@ def check_hubspot(options: HubSpotOptions, settings: IngestSettings) -> None:
     token = settings.hubspot_token.get_secret_value().strip() if settings.hubspot_token is not None else ""
     if not (token.isascii() and token.isprintable() and " " not in token):
         raise InvalidRequest(
-            "GTM_HUBSPOT_TOKEN has characters that no token has, such as a line break, a blank or an invisible one. Copy "
-            "the private app's token again, then restart the ingest service and its worker.",
+            "GTM_HUBSPOT_TOKEN has characters that no token has, such as a line break, a blank or an invisible one. "
+            "Copy the private app's token again, then restart the ingest service and its worker.",
             code="source-not-configured",
             title="The source is not configured",
             settings=["GTM_HUBSPOT_TOKEN"],
