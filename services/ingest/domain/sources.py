@@ -105,6 +105,10 @@ class SyncRun:
     """Stream -> where to go on. In modes full and records only what an earlier attempt of this job has reached."""
     pause: Callable[[float], None] = _no_pause
     """Wait so many seconds. Raises SyncStopped at once when the sync is to end: `pause(0)` between calls."""
+    on_schema_change: Literal["evolve", "freeze", "quarantine"] = "evolve"
+    """What the flow does with rows that fill new fields, for a source that must know what will not land."""
+    fields: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
+    """RAW table -> the source's fields and their types when it was last read."""
     note: Callable[[str], None] = _no_note
     """A sentence for the job's result: what a person should know and nothing that failed. The same again is dropped."""
 

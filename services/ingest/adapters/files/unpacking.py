@@ -1,5 +1,6 @@
 """Opening files and members as streams of bytes, within a bound on what unpacking may give."""
 
+import errno
 import gzip
 import tempfile
 import zipfile
@@ -64,11 +65,22 @@ class Unpacker:
                 yield stream  # type: ignore[misc]  # a plain file is one
                 return
             self._folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self._folder) as unpacked:
-                while chunk := stream.read(_MEGABYTE):
-                    unpacked.write(chunk)
-                unpacked.seek(0)
-                yield unpacked
+            try:
+                with tempfile.TemporaryFile(dir=self._folder) as unpacked:
+                    while chunk := stream.read(_MEGABYTE):
+                        unpacked.write(chunk)
+                    unpacked.seek(0)
+                    yield unpacked
+            except OSError as error:  # also when it is closed, with what could not be written
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                raise unreadable(file.name, self._no_space()) from None
+
+    def _no_space(self) -> str:
+        return (
+            f"there is no space left in {self._folder} for what is packed in it. The file may be well: make room "
+            "there, or put it into the folder unpacked"
+        )
 
     def fresh(self) -> "Unpacker":
         """With the whole bound again: for looking at a file before it is read."""
