@@ -27,6 +27,9 @@ PIECES = [
 DIRTY = st.lists(st.sampled_from(PIECES), max_size=40).map("".join)
 
 
+UNNAMED_HEADER = "a,,b,c, \n"
+
+
 def read(path: Path, block_bytes: int, batch_rows: int = 7) -> tuple[list[tuple[str, ...]], list[Reject], int, int]:
     reading = FileReading("hubspot_companies", path.name)
     rows: list[tuple[str, ...]] = []
@@ -54,6 +57,23 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_random_dirty_files(path: Path, body: str, block_bytes: int) -> None:
     path.write_bytes(b"a,b,c\n" + body.encode())
     assert read(path, block_bytes) == read(path, 0)
+
+
+@settings(deadline=None, max_examples=75)
+@given(body=DIRTY, block_bytes=st.sampled_from([1, 8, 64, 1 << 20]))
+@example(body='1,,x,y,\n2,,x,y,z\n"3,,x,y,"\n4,,x,y\n', block_bytes=1 << 20)
+def test_random_dirty_files_with_columns_without_a_name(path: Path, body: str, block_bytes: int) -> None:
+    path.write_bytes((UNNAMED_HEADER + body).encode())
+    assert read(path, block_bytes) == read(path, 0)
+
+
+@pytest.mark.parametrize("block_bytes", [0, BLOCK_BYTES])
+def test_columns_without_a_name(path: Path, block_bytes: int) -> None:
+    """As Excel writes them behind a table; a value there costs its row alone."""
+    path.write_text(UNNAMED_HEADER + "1,,x,y,\n2,,x,y,stray\n3,,x,y,\n")
+    rows, rejects, *_ = read(path, block_bytes)
+    assert rows == [("1", "x", "y"), ("3", "x", "y")]
+    assert [(one.line, one.reason) for one in rejects] == [(3, "a value in column 5, which has no name in the header")]
 
 
 def test_long_dirty_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -201,6 +201,26 @@ def test_delimiters_are_seen_in_the_header(read: ReadFolder, files_root: Path, d
     assert [one.line for one in result.rejects] == [4, 5]
 
 
+@pytest.mark.parametrize("first", ["sep=;\r\n", '"sep=;"\n', "SEP=;\n"])
+@pytest.mark.parametrize("setting", ["", "delimiter: comma"])
+def test_the_delimiter_that_excel_names_in_a_line_of_its_own(
+    read: ReadFolder, files_root: Path, first: str, setting: str
+) -> None:
+    (files_root / "companies.csv").write_bytes((first + "ID;Name;x,y\n1;a;z\n2\n").encode("utf-8-sig"))
+    result = read(setting)
+    assert result.columns("id", "name", "extra") == [("1", "a", '{"x,y":"z"}')]
+    assert [one.line for one in result.rejects] == [4]
+    (files_root / "companies.csv").write_text("sep=^\nID^Name\n")
+    with pytest.raises(TerminalError, match="says that '\\^' separates its columns; export it with comma, semicolon"):
+        read()
+
+
+def test_a_single_column_without_a_name_is_kept(read: ReadFolder, files_root: Path) -> None:
+    """The row numbers that pandas writes."""
+    (files_root / "companies.csv").write_text(",ID,Name\n0,7,a\n")
+    assert read().columns("id", "name", "extra") == [("7", "a", '{"":"0"}')]
+
+
 def test_a_header_that_can_be_split_in_two_ways_asks_the_mapping(read: ReadFolder, files_root: Path) -> None:
     (files_root / "companies.csv").write_text("Name,Note;x;ID\na,1\n")
     with pytest.raises(TerminalError, match="no column Name, .* It has Name,Note, x, ID"):

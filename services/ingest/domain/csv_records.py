@@ -5,7 +5,7 @@ where the broken record began, so the neighbours are read as the rows that they 
 """
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -46,12 +46,24 @@ class CsvSplitter:
     `LONGEST_LINE_BYTES`, since what follows may be one value or a million rows, nothing of the file is taken.
     """
 
-    def __init__(self, buffer: LineBuffer, *, width: int, delimiter: str = ",", encoding: str = "UTF-8") -> None:
-        """`encoding` is the file's, for messages: what comes in is UTF-8, bytes without a meaning left as they were."""
+    def __init__(
+        self,
+        buffer: LineBuffer,
+        width: int,
+        *,
+        delimiter: str = ",",
+        encoding: str = "UTF-8",
+        unnamed: Collection[int] = (),
+    ) -> None:
+        """`encoding` is the file's, for messages: what comes in is UTF-8, bytes without a meaning left as they were.
+
+        `unnamed`: places of columns without a name. A value there has no place to go; without one they are left out.
+        """
         self._buffer = buffer
         self._width = width
         self._delimiter = delimiter
         self._encoding = encoding
+        self._unnamed = frozenset(unnamed)
         self._is_decoded = True
         self._reader = csv.reader(_Texts(self), delimiter=delimiter, strict=True)
 
@@ -94,12 +106,20 @@ class CsvSplitter:
             if unwrapped is not None and len(unwrapped) == self._width:
                 fields, is_repaired = unwrapped, True
         if len(fields) == self._width and self._is_decoded:
-            return CsvRecord(line, fields, is_repaired)
+            return self._without_unnamed(line, fields, is_repaired)
         if len(fields) == self._width:
             return self._broken(line, f"bytes that are not {self._encoding}: {_encoding_mend(self._encoding)}")
         if self._swallowed_a_row():
             self._buffer.put_back_all_but_first_line()
         return self._broken(line, f"{width} fields where the header has {self._width}")
+
+    def _without_unnamed(self, line: int, fields: list[str], is_repaired: bool) -> CsvRecord | BrokenRecord:
+        if self._unnamed:
+            stray = next((place for place in sorted(self._unnamed) if fields[place]), None)
+            if stray is not None:
+                return self._broken(line, f"a value in column {stray + 1}, which has no name in the header")
+            fields = [value for place, value in enumerate(fields) if place not in self._unnamed]
+        return CsvRecord(line, fields, is_repaired)
 
     def _swallowed_a_row(self) -> bool:
         """Whether a later line is a whole row by itself: a stray quote, not a line break in a value, joined them."""
