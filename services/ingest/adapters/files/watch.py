@@ -15,7 +15,7 @@ log = get_logger(__name__)
 class FolderWatch:
     """One look at all watched folders a `look`; the caller decides how often.
 
-    What is due is named by a key made of the files' names, sizes and times and of the mapping: as an idempotency key it
+    What is due is named by a key made of the request, the mapping and the files' names, sizes and times: as an idempotency key it
     makes one job however many processes watch and however often they are started anew.
     """
 
@@ -43,11 +43,11 @@ class FolderWatch:
     def _look_at(self, folder: WatchedFolder) -> None:
         before = self._seen.pop(folder, None)
         plan = plan_folder(FilesOptions(mapping=folder.mapping, path=folder.path), self._settings)
-        self._seen[folder] = now = _key_of(plan)
+        # Not as the setting spells the folder: APIs that spell it otherwise ask for the same job.
+        request = SyncRequest(source="files", options={"mapping": folder.mapping, "path": str(plan.folder)})
+        self._seen[folder] = now = _key_of(plan, request)
         if now is not None and before == now:
-            # Not as the setting spells the folder: APIs that spell it otherwise ask for the same job.
-            options = {"mapping": folder.mapping, "path": str(plan.folder)}
-            self._start(SyncRequest(source="files", options=options), now)
+            self._start(request, now)
 
     def _complain(self, folder: WatchedFolder, error: Exception) -> None:
         problem = f"{type(error).__name__}: {error}"
@@ -56,12 +56,12 @@ class FolderWatch:
             log.warning("watched_folder_failed", path=folder.path, mapping=folder.mapping, reason=problem)
 
 
-def _key_of(plan: FolderPlan) -> str | None:
-    """None where the folder has no file that the mapping takes."""
+def _key_of(plan: FolderPlan, request: SyncRequest) -> str | None:
+    """None where the folder has no file that the mapping takes. Another request has another key."""
     files = [*(file for one in plan.tables for file in one.files), *plan.broken_files]
     if not files:
         return None
-    digest = hashlib.sha256(os.fsencode(f"{plan.stream}\0{plan.mapping.model_dump_json()}"))
+    digest = hashlib.sha256(f"{request.model_dump_json()}\0{plan.mapping.model_dump_json()}".encode())
     for path in sorted({file.path for file in files}):
         stat = path.stat()
         digest.update(os.fsencode(f"\0{path.name}\0{stat.st_size}\0{stat.st_mtime_ns}\0{stat.st_ctime_ns}"))
