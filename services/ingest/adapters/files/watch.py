@@ -15,8 +15,8 @@ log = get_logger(__name__)
 class FolderWatch:
     """One look at all watched folders a `look`; the caller decides how often.
 
-    What is due is named by a key made of the request, the mapping and the files' names, sizes and times: as an idempotency key it
-    makes one job however many processes watch and however often they are started anew.
+    What is due is named by a key made of the request, the mapping and the files' names, sizes and times: as an
+    idempotency key it makes one job however many processes watch and however often they are started anew.
     """
 
     def __init__(self, settings: IngestSettings, start: Callable[[SyncRequest, str], None]) -> None:
