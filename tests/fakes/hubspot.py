@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl, urlsplit
 from tests.fakes.hubspot_activity import Activity, ActivityEndpoints
 from tests.fakes.hubspot_crm import CrmEndpoints, Refused, to_body
 from tests.fakes.hubspot_portal import OBJECTS, Portal
-from tests.fakes.serving import LocalServer, RateWindow
+from tests.fakes.serving import LocalServer, RateWindow, read_body
 
 TOKEN = "pat-eu1-fake-token"  # nosec B105: what the fake accepts
 SCOPES = {
@@ -188,7 +188,7 @@ def _handler(fake: FakeHubSpot) -> type[BaseHTTPRequestHandler]:
             self._reply("")
 
         def do_POST(self) -> None:
-            self._reply(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            self._reply(read_body(self).decode())
 
         def _reply(self, text: str) -> None:
             reply = fake.reply_to(self.command, self.path, self.headers.get("Authorization", ""), text)

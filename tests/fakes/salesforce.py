@@ -21,7 +21,7 @@ from tests.fakes.salesforce_login import Login, LoginRefused, make_key
 from tests.fakes.salesforce_org import Org, Record
 from tests.fakes.salesforce_rest import FAULTS, Reply, error, read_deleted, to_json
 from tests.fakes.salesforce_soql import SoqlError, parse_soql
-from tests.fakes.serving import QuietServer, RateWindow
+from tests.fakes.serving import QuietServer, RateWindow, read_body
 
 
 @dataclass(frozen=True)
@@ -220,7 +220,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         parts = urlsplit(self.path)
         params = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = read_body(self)
         token = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
         reply = self.salesforce.answer(Call(self.command, parts.path, params, body), token)
         if reply.is_dropped:

@@ -17,6 +17,15 @@ class QuietServer(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
+def read_body(handler: BaseHTTPRequestHandler) -> bytes:
+    """The request's. Raises ConnectionResetError where the client went away before it had sent all of it."""
+    length = int(handler.headers.get("Content-Length") or 0)
+    body = handler.rfile.read(length)
+    if len(body) < length:
+        raise ConnectionResetError
+    return body
+
+
 class LocalServer:
     """`url` is known from the start; answers come between enter and exit."""
 
