@@ -83,7 +83,7 @@ sequences: $(STAMP) ## random loads: incremental builds against full refreshes (
 
 STORIES ?= 30
 crm-truth: $(STAMP) ## random accounts, faults and kills: after the last sync RAW is as the CRM is (STORIES=)
-	STORIES=$(STORIES) $(BIN)/python -m pytest -q tests/ingest/hubspot/test_truth.py
+	STORIES=$(STORIES) $(BIN)/python -m pytest -q tests/ingest/hubspot/test_truth.py tests/ingest/salesforce/test_salesforce_property.py
 
 sync-kills: $(STAMP) ## a sync whose worker is killed ten times on its way: nothing lost, nothing doubled (KILLS=)
 	SYNC_KILLS=$(or $(KILLS),10) $(BIN)/python -m pytest -q tests/ingest/test_killed_syncs.py

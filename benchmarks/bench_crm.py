@@ -1,18 +1,24 @@
 """The first sync of a CRM at its rate limit, and one whose worker is killed ten times on the way.
 
-What the budget allows is the requests of the sync over the budget. BENCH_CRM_RECORDS makes it smaller.
+What the budget allows is the requests of the sync over the budget. Salesforce gives 10,000 records and more a request,
+so its rate allows more than anybody can read: its seconds are told, not a ratio. BENCH_CRM_RECORDS makes it smaller.
 """
 
 import os
 import shutil
+import statistics
 import tempfile
 import time
+from datetime import UTC, datetime, timedelta
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
 from benchmarks.crm_house import CrmHouse, FakeCrm, RunningCrm
-from benchmarks.result import BenchmarkResult
+from benchmarks.result import RUNS, BenchmarkResult
 from tests.fakes.hubspot import TOKEN, FakeHubSpot
+from tests.fakes.salesforce import FakeSalesforce
+from tests.fakes.salesforce_login import CLIENT_ID, CLIENT_SECRET
+from tests.fakes.salesforce_org import Org
 
 RECORDS = int(os.environ.get("BENCH_CRM_RECORDS", "200000"))
 RATE = (1_000, 10.0)  # 100 requests a second, counted as HubSpot counts: in any ten seconds
@@ -48,6 +54,40 @@ def serve_hubspot(
             time.sleep(0.01)
 
 
+def serve_salesforce(
+    records: int,
+    rate: tuple[int, float],
+    port: "Synchronized[int]",
+    requests: "Synchronized[int]",
+    refused: "Synchronized[int]",
+) -> None:
+    """See `FakeCrm.serve`: six contacts to three accounts and one opportunity, which has a history of its own."""
+    with FakeSalesforce(org=Org(now=datetime.now(UTC).replace(microsecond=0) - timedelta(days=1))) as fake:
+        accounts: list[str] = []
+        for number in range(records):
+            if number % 10 < 3:
+                accounts.append(fake.org.insert("Account", Name=f"Company {number}", NumberOfEmployees=number))
+            elif number % 10 < 9:
+                fake.org.insert("Contact", AccountId=accounts[-1], Email=f"p{number}@x.example", Title="Fleet manager")
+            else:
+                fake.org.insert("Opportunity", AccountId=accounts[-1], Name=f"Deal {number}", StageName="New")
+            if number % 100 == 0:
+                fake.org.tick()
+        fake.org.now = datetime.now(UTC).replace(microsecond=0)
+        fake.rate = rate
+        fake.bulk.polls = 1  # how long a query takes Salesforce is not ours to measure
+        fake.bulk.page_rows = 10_000
+        port.value = int(fake.url.rpartition(":")[2])
+        while True:
+            requests.value, refused.value = len(fake.calls), fake.refused
+            time.sleep(0.01)
+
+
+def _count_sql(*tables: str) -> str:
+    alive = " union all ".join(f"select '{table}' as t, id from raw.{table} where not is_deleted" for table in tables)
+    return f"select count(*), count(distinct t || id) from ({alive}) as records"
+
+
 CRMS = (
     FakeCrm(
         "hubspot",
@@ -58,24 +98,35 @@ CRMS = (
             "GTM_HUBSPOT_REQUESTS_PER_10_SECONDS": str(int(rate[0] * 10 / rate[1])),
         },
         {"objects": ["owners"]},
-        "select count(*), count(distinct source_table || id) from ("
-        "select 'a' as source_table, id from raw.hubspot_companies where not is_deleted union all "
-        "select 'b', id from raw.hubspot_contacts where not is_deleted union all "
-        "select 'c', id from raw.hubspot_deals where not is_deleted) as records",
+        _count_sql("hubspot_companies", "hubspot_contacts", "hubspot_deals"),
+    ),
+    FakeCrm(
+        "salesforce",
+        serve_salesforce,
+        lambda url, rate: {
+            "GTM_SALESFORCE_LOGIN_URL": url,
+            "GTM_SALESFORCE_CLIENT_ID": CLIENT_ID,
+            "GTM_SALESFORCE_CLIENT_SECRET": CLIENT_SECRET,
+        },
+        {"objects": ["User"]},
+        _count_sql("salesforce_accounts", "salesforce_contacts", "salesforce_opportunities"),
+        is_bound_by_rate=False,
     ),
 )
 
 
 def run() -> BenchmarkResult:
-    """Ratio per CRM: the sync's time over what the budget allows for its requests. Figures: what kills cost."""
+    """Ratio per CRM whose rate binds: the sync's time over what the budget allows for its requests. Figures: what kills
+    cost, and of the others the seconds."""
     limit, seconds = RATE
-    result = BenchmarkResult("crm", f"first sync of {RECORDS:,} records at {limit / seconds:.0f} requests/s", runs=1)
+    result = BenchmarkResult("crm", f"first sync of {RECORDS:,} records at {limit / seconds:.0f} requests/s")
     redis_binary = shutil.which("redis-server") or _redis_of_wheel()
     for crm in CRMS:
         folder = Path(tempfile.mkdtemp(prefix="gtm-bench-", dir=os.environ.get("BENCH_FOLDER")))
         try:
             with RunningCrm(crm, RECORDS, RATE) as fake:
-                _measure(result, crm, fake, folder / "whole", redis_binary)
+                runs = [_measure(result, crm, fake, folder / f"whole-{number}", redis_binary) for number in range(RUNS)]
+            _summarise(result, crm, runs)
             with RunningCrm(crm, RECORDS, RATE) as fake:
                 _measure_kills(result, crm, fake, folder / "killed", redis_binary)
         finally:
@@ -83,29 +134,46 @@ def run() -> BenchmarkResult:
     return result
 
 
-def _measure(result: BenchmarkResult, crm: FakeCrm, fake: RunningCrm, folder: Path, redis_binary: str) -> None:
+def _measure(
+    result: BenchmarkResult, crm: FakeCrm, fake: RunningCrm, folder: Path, redis_binary: str
+) -> tuple[float, int]:
+    """Seconds and requests of a first sync in a fresh house."""
+    time.sleep(RATE[1])  # the fake still counts the requests of the run before; this house's Redis doesn't know them
     with CrmHouse(folder, redis_binary, crm.to_env(fake.url, RATE)) as house:
         house.sync(crm.source, crm.small)  # the worker is up, its warehouse made
         before = fake.requests
         seconds = _sync(house, crm)
-        rows, keys = house.counts(crm.count_sql)
         requests = fake.requests - before
-        allowed = requests * RATE[1] / RATE[0]
-        result.ratios[f"{crm.source}_first_sync"] = round(seconds / allowed, 3)
-        result.seconds |= {
-            f"{crm.source}_first_sync_ours": round(seconds, 2),
-            f"{crm.source}_first_sync_baseline": round(allowed, 2),
-        }
-        result.figures |= {
-            f"{crm.source}_requests": requests,
-            f"{crm.source}_refused_for_rate": fake.refused,
-            f"{crm.source}_records": rows,
-            f"{crm.source}_lost": RECORDS - keys,
-            f"{crm.source}_doubled": rows - keys,
-        }
+        rows, keys = house.counts(crm.count_sql)
         before = fake.requests
-        result.figures[f"{crm.source}_next_sync_seconds"] = round(_sync(house, crm), 2)
-        result.figures[f"{crm.source}_next_sync_requests"] = fake.requests - before
+        figures = {
+            "refused_for_rate": fake.refused,
+            "records": rows,
+            "lost": RECORDS - keys,
+            "doubled": rows - keys,
+            "next_sync_seconds": round(_sync(house, crm), 2),
+            "next_sync_requests": fake.requests - before,
+        }
+    # Of the worst run: what is lost in one of five is lost.
+    result.figures |= {
+        f"{crm.source}_{name}": max(value, result.figures.get(f"{crm.source}_{name}", value))
+        for name, value in figures.items()
+    }
+    return seconds, requests
+
+
+def _summarise(result: BenchmarkResult, crm: FakeCrm, runs: list[tuple[float, int]]) -> None:
+    seconds = statistics.median(seconds for seconds, _ in runs)
+    result.figures[f"{crm.source}_requests"] = requests = statistics.median(requests for _, requests in runs)
+    if not crm.is_bound_by_rate:
+        result.figures[f"{crm.source}_first_sync_seconds"] = round(seconds, 2)
+        return
+    allowed = requests * RATE[1] / RATE[0]
+    result.ratios[f"{crm.source}_first_sync"] = round(seconds / allowed, 3)
+    result.seconds |= {
+        f"{crm.source}_first_sync_ours": round(seconds, 2),
+        f"{crm.source}_first_sync_baseline": round(allowed, 2),
+    }
 
 
 def _measure_kills(result: BenchmarkResult, crm: FakeCrm, fake: RunningCrm, folder: Path, redis_binary: str) -> None:

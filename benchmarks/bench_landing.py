@@ -43,19 +43,21 @@ def run() -> BenchmarkResult:
 
 
 def _compare(result: BenchmarkResult, folder: Path, visits: Path, change: Path) -> None:
-    times: dict[str, list[float]] = {"bare": [], "ours": [], "spooling": [], "change": []}
+    times: dict[str, list[float]] = {"bare": [], "ours": [], "whole": [], "change": [], "whole_change": []}
     for _ in range(RUNS):
         times["bare"].append(_run("bare", visits, _empty(folder / "bare"))["seconds"])
         first = _run("ours", visits, _empty(folder / "ours"))
         times["ours"].append(first["seconds"])
-        times["spooling"].append(first["spooling_seconds"])
+        times["whole"].append(first["seconds"] + first["spooling_seconds"])
         changed = _run("ours", change, folder / "ours")
         assert (changed["inserted"], changed["updated"]) == (VISITS // 200, VISITS // 200), changed
         times["change"].append(changed["seconds"])
+        times["whole_change"].append(changed["seconds"] + changed["spooling_seconds"])
     seconds = {name: statistics.median(values) for name, values in times.items()}
     _add(result, "first_load", seconds["ours"], seconds["bare"])
-    _add(result, "first_load_with_spooling", seconds["ours"] + seconds["spooling"], seconds["bare"])
+    _add(result, "first_load_with_spooling", seconds["whole"], seconds["bare"])
     _add(result, "change_of_1_percent_over_first_load", seconds["change"], seconds["ours"])
+    _add(result, "change_of_1_percent_with_spooling", seconds["whole_change"], seconds["whole"])
     result.figures["rows_per_second"] = round(VISITS / seconds["ours"])
 
 

@@ -46,6 +46,8 @@ class FakeCrm:
     """Options of a sync that reads next to nothing."""
     count_sql: str
     """Rows and distinct keys of all records, as RAW holds them: `select <rows>, <keys>`."""
+    is_bound_by_rate: bool = True
+    """Its requests take longer than all else. False where a few bring everything: a ratio says nothing then."""
 
 
 class RunningCrm:

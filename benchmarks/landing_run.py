@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
@@ -43,7 +44,7 @@ class _Job:
 
 def run_ours(parquet: Path, folder: Path) -> dict[str, float]:
     """What a worker does with a source's batches: spool, then land. In the folder of an earlier run: once more."""
-    warehouse = open_warehouse(WarehouseSettings(GTM_DATA_DIR=folder))  # type: ignore[call-arg]
+    warehouse = _open(folder)
     number = len(list(folder.glob("load-*")))
     (folder / f"load-{number}").touch()
     load = Load(f"load-{number}", datetime(2026, 1, 1 + number), "benchmark", "full", True, False)
@@ -72,7 +73,7 @@ def _batches(parquet: Path) -> Iterator[pa.Table]:
 def run_bare(parquet: Path, folder: Path) -> dict[str, float]:
     """Parquet -> staging -> MERGE in plain SQL, with the same row hash, by DuckDB as it comes."""
     load = Load("bare", datetime(2026, 1, 1), "benchmark", "full", True, False)
-    warehouse = open_warehouse(WarehouseSettings(GTM_DATA_DIR=folder))  # type: ignore[call-arg]
+    warehouse = _open(folder)
     with warehouse.core(write=True) as connection:
         create_raw_tables(connection)
     database = folder / "warehouse" / "core.duckdb"
@@ -94,11 +95,21 @@ def run_bare(parquet: Path, folder: Path) -> dict[str, float]:
 
 def run_keys(parquet: Path, folder: Path) -> dict[str, float]:
     """How many rows and keys RAW holds, as a check of the others."""
-    warehouse = open_warehouse(WarehouseSettings(GTM_DATA_DIR=folder))  # type: ignore[call-arg]
-    with warehouse.core() as connection:
+    with _open(folder).core() as connection:
         counted = f"select count(*), count(distinct source_record_id) from raw.{RAW_TABLES[TABLE].name}"
         rows, keys = connection.exec_driver_sql(counted).one()
     return {"rows": rows, "keys": keys}
+
+
+def _open(folder: Path) -> Warehouse:
+    """A long-lived worker has imported the engine's drivers long ago: a first, empty warehouse does so here."""
+    with TemporaryDirectory() as empty, _open_in(Path(empty)).core(write=True):
+        pass
+    return _open_in(folder)
+
+
+def _open_in(folder: Path) -> Warehouse:
+    return open_warehouse(WarehouseSettings(GTM_DATA_DIR=folder))  # type: ignore[call-arg]
 
 
 def _seconds(work: Callable[[], object]) -> float:

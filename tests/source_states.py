@@ -1,6 +1,6 @@
 """A memory of sources for tests and benchmarks without an operations database."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from services.ingest.domain.sources import Checkpoint
@@ -13,7 +13,7 @@ class MemoryStates:
         self.job_id = job_id
         self.states: dict[str, dict[str, Any]] = {}
         self.cursors: dict[str, dict[str, tuple[str, Checkpoint]]] = {}
-        self.landed_by: dict[str, set[str]] = {}
+        self.landed_by: dict[str, dict[str, str]] = {}
         self.fields: dict[str, dict[str, dict[str, str | None]]] = {}
 
     def get(self, source: str) -> dict[str, Any] | None:
@@ -26,12 +26,17 @@ class MemoryStates:
         stored = self.cursors.get(source, {})
         return {stream: one.cursor for stream, (job_id, one) in stored.items() if of_job in (None, job_id)}
 
-    def read_landed_by(self, source: str) -> set[str]:
-        return self.landed_by.get(source, set())
+    def read_landed_by(self, source: str) -> dict[str, str]:
+        return dict(self.landed_by.get(source, {}))
+
+    def drop_cursors(self, source: str, streams: Collection[str]) -> None:
+        for stream in streams:
+            self.cursors.get(source, {}).pop(stream, None)
+            self.landed_by.get(source, {}).pop(stream, None)
 
     def put_cursors(self, source: str, checkpoints: Mapping[str, Checkpoint], *, has_landed: bool) -> None:
         if has_landed:
-            self.landed_by[source] = {self.job_id}
+            self.landed_by.setdefault(source, {}).update(dict.fromkeys(checkpoints, self.job_id))
         stored = self.cursors.setdefault(source, {})
         stored.update({stream: (self.job_id, one) for stream, one in checkpoints.items()})
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from fastapi import Depends, FastAPI, Request, Response
-from sqlalchemy.exc import SQLAlchemyError
 
 from services.ingest.adapters.files.watch import FolderWatch
 from services.ingest.adapters.sources import check_source_files, validate_sync_request
@@ -36,10 +35,7 @@ def _watching(app: FastAPI) -> Iterator[None]:
     def run() -> None:
         watch = FolderWatch(settings, start)
         while not stop.wait(settings.files_watch_seconds):
-            try:
-                watch.look()
-            except SQLAlchemyError as error:  # the operations database is away: the next look tries again
-                log.warning("watching_failed", reason=str(error))
+            watch.look()
 
     if not settings.files_watch:
         yield

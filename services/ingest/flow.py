@@ -1,6 +1,7 @@
 """One sync: read the source in a thread, land it in RAW segment by segment, and keep the place that is reached."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -38,10 +39,11 @@ def sync_source(
     request = SyncRequest.model_validate(job.request)
     attempt = SyncAttempt(job, warehouse, states, request)
     run, sign = attempt.begin()
-    source = open_source(request, settings, run)
+    fields = states.read_fields(request.source)
+    source = open_source(request, settings, replace(run, on_schema_change=request.on_schema_change, fields=fields))
     if source.state is not None and source.state != run.state:
         states.put(source.name, source.state)
-    watch = SchemaWatch(request.on_schema_change, dict(states.read_fields(source.name)))
+    watch = SchemaWatch(request.on_schema_change, dict(fields))
     with SegmentReader(source, settings, watch, run.cursors, sign) as reader:
         report = partial(_report, job, reader)
         try:

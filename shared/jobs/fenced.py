@@ -9,6 +9,7 @@ from shared.contracts import JobState
 from shared.jobs.context import LeaseLost
 from shared.jobs.transitions import lock_job
 from shared.operations.database import OperationsDatabase
+from shared.operations.outages import outage_as_transient
 
 
 @contextmanager
@@ -17,8 +18,9 @@ def fenced_write(database: OperationsDatabase, job_id: str, fence: int) -> Itera
 
     Raises:
         LeaseLost: the job is another worker's by now, or has ended; nothing is written.
+        TransientError: `operations-unavailable`.
     """
-    with database.write() as session:
+    with outage_as_transient(), database.write() as session:
         job = lock_job(session, job_id)
         if job is None or job.fence != fence or job.state != JobState.RUNNING:
             raise LeaseLost(job_id)

@@ -70,19 +70,20 @@ def request_refresh(
 def take_records(database: OperationsDatabase, source: str, job_id: str, fence: int) -> TakenRecords:
     """What this sync is to read: the records that wait, those of the oldest events first. They stay until `settle`.
 
-    Where more wait than one sync reads, one more pipeline is owed for them.
+    Those that a sync has failed to read before come last, and one object at a time: what an object's records fail by,
+    such as a scope that the token lacks, is not to hold up the others'. Where more wait than one sync reads, one more
+    pipeline is owed for them.
 
     Raises:
         LeaseLost: the job is another worker's by now.
     """
     with fenced_write(database, job_id, fence) as session:
-        query = _waiting(source).order_by(ChangedRecord.changed_at, ChangedRecord.object, ChangedRecord.record_id)
-        rows = session.scalars(query.limit(MOST_RECORDS + 1)).all()
-        taken = TakenRecords(source, {(one.object, one.record_id): one.generation for one in rows[:MOST_RECORDS]})
-        for one in rows[:MOST_RECORDS]:
+        rows, has_more = _choose(session, source)
+        taken = TakenRecords(source, {(one.object, one.record_id): one.generation for one in rows})
+        for one in rows:
             one.attempts += 1
         _show(session, job_id, taken)
-        if len(rows) > MOST_RECORDS:
+        if has_more:
             generation = session.get(Generation, (JobKind.PIPELINE, source), with_for_update=True)
             if generation is not None:
                 generation.requested += 1
@@ -108,8 +109,8 @@ def settle_records(database: OperationsDatabase, taken: TakenRecords, job_id: st
 
 def start_overdue(database: OperationsDatabase) -> list[Ticket]:
     """Start a pipeline for each source whose records wait although none waits or runs: after one that failed or was
-    cancelled, with a pause that grows from a minute to six hours. What many attempts could not read waits for a new
-    event.
+    cancelled, with a pause that grows from a minute to six hours, also where others are read meanwhile. What many
+    attempts could not read waits for a new event.
     """
     with database.read() as session:
         if session.execute(_WAITING_SOURCES.limit(1)).first() is None:
@@ -117,10 +118,13 @@ def start_overdue(database: OperationsDatabase) -> list[Ticket]:
     tickets = []
     with database.write() as session:
         now = database.now(session)
-        for source, attempts in session.execute(_WAITING_SOURCES).all():
+        waiting: dict[str, list[tuple[int, datetime]]] = {}
+        for source, attempts, changed_at in session.execute(_WAITING_SOURCES).all():
+            waiting.setdefault(source, []).append((attempts, changed_at))
+        for source, groups in waiting.items():
             generation = session.get(Generation, (JobKind.PIPELINE, source))
             last = session.get(Job, generation.job_id) if generation is not None and generation.job_id else None
-            if last is None or not _is_overdue(last, attempts, now):
+            if last is None or not _is_overdue(last, groups, now):
                 continue
             _, ticket = _request(session, source, now, None)
             tickets += [ticket] if ticket is not None else []
@@ -150,11 +154,38 @@ def _waiting(source: str) -> sa.Select[tuple[ChangedRecord]]:
     return sa.select(ChangedRecord).where(ChangedRecord.source == source, ChangedRecord.attempts < _MOST_ATTEMPTS)
 
 
-def _is_overdue(last: Job, attempts: int, now: datetime) -> bool:
+def _choose(session: Session, source: str) -> tuple[Sequence[ChangedRecord], bool]:
+    """What to read now, and whether there is more to be read right after it."""
+    by_age = (ChangedRecord.changed_at, ChangedRecord.object, ChangedRecord.record_id)
+    fresh = _waiting(source).where(ChangedRecord.attempts == 0).order_by(*by_age)
+    rows = session.scalars(fresh.limit(MOST_RECORDS + 1)).all()
+    has_others = False
+    first = (
+        None if rows else session.scalars(_waiting(source).order_by(ChangedRecord.attempts, *by_age).limit(1)).first()
+    )
+    if first is not None:
+        of_object = _waiting(source).where(ChangedRecord.object == first.object)
+        rows = session.scalars(of_object.order_by(ChangedRecord.attempts, *by_age).limit(MOST_RECORDS + 1)).all()
+        # No object is tried twice before each was tried once: else two that fail would follow each other for ever.
+        others = _waiting(source).where(ChangedRecord.object != first.object, ChangedRecord.attempts <= first.attempts)
+        has_others = session.scalars(others.limit(1)).first() is not None
+    return rows[:MOST_RECORDS], has_others or len(rows) > MOST_RECORDS
+
+
+def _is_overdue(last: Job, groups: Sequence[tuple[int, datetime]], now: datetime) -> bool:
+    """`groups`: attempts of records that wait, and when the oldest event of those came."""
     if last.state not in TERMINAL_STATES or last.finished_at is None:
         return False
-    pause = min(PAUSE_AFTER_FAILURE * 2**attempts, _LONGEST_PAUSE)
-    return last.state == JobState.SUCCEEDED or now >= last.finished_at + pause
+    if now >= last.finished_at + _pause(min(attempts for attempts, _ in groups)):
+        return True
+    # One that read others has succeeded: those that failed have waited since their event, pause by pause.
+    waits = ((sum(map(_pause, range(1, attempts + 1)), timedelta()), changed_at) for attempts, changed_at in groups)
+    return last.state == JobState.SUCCEEDED and any(now >= changed_at + wait for wait, changed_at in waits)
+
+
+def _pause(attempts: int) -> timedelta:
+    pause: timedelta = PAUSE_AFTER_FAILURE * 2**attempts
+    return min(pause, _LONGEST_PAUSE)
 
 
 def _show(session: Session, job_id: str, taken: TakenRecords) -> None:
@@ -166,7 +197,7 @@ def _show(session: Session, job_id: str, taken: TakenRecords) -> None:
 
 
 _WAITING_SOURCES: Final = (
-    sa.select(ChangedRecord.source, sa.func.min(ChangedRecord.attempts))
+    sa.select(ChangedRecord.source, ChangedRecord.attempts, sa.func.min(ChangedRecord.changed_at))
     .where(ChangedRecord.attempts < _MOST_ATTEMPTS)
-    .group_by(ChangedRecord.source)
+    .group_by(ChangedRecord.source, ChangedRecord.attempts)
 )

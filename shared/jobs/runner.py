@@ -14,13 +14,14 @@ from celery import Celery
 from pydantic import ValidationError
 
 from shared.contracts import JobState
-from shared.errors import GtmError, TerminalError, TransientError
+from shared.errors import GtmError, TerminalError
 from shared.jobs.context import HeldJob, JobCancelled, LeaseLost
 from shared.jobs.creation import Ticket
 from shared.jobs.dispatch import publish_or_leave
 from shared.jobs.leases import TOO_LONG, Claim, Leases
 from shared.logging import get_logger
 from shared.operations.database import operations_database
+from shared.operations.outages import outage_as_transient
 from shared.settings import OperationsSettings, explain_wrong_settings, operations_settings
 
 log = get_logger(__name__)
@@ -168,15 +169,8 @@ class _Held:
             log.warning("progress_not_written", reason=str(getattr(error, "orig", error)))
 
     def check(self) -> None:
-        try:
+        with outage_as_transient():
             self._beat(None)
-        except _DATABASE_ERRORS as error:
-            raise TransientError(
-                "The operations database could not say whether this worker still holds the job, so nothing was "
-                "written. It is tried again.",
-                code="operations-unavailable",
-                title="The operations database is unavailable",
-            ) from error
         self.has_effect = True
 
     def _beat(self, progress: dict[str, Any] | None) -> None:

@@ -5,15 +5,9 @@ is spread over 10 M rows took 19 s of CPU that way and 1.7 s this way (DuckDB 1.
 number, which stays within a transaction. No index is needed; who writes holds the file alone, so keys stay unique.
 """
 
-from typing import Final
-
 import sqlalchemy as sa
 
 from shared.warehouse.merge import MergeCounts, count_rows, key_names, qualified_name, same_key
-
-# Where the batch is that much smaller than the table, rows are found by their keys alone first: what decides whether
-# a row changed is then read only where such rows are.
-_FEW: Final = 10
 
 
 def replace_staged(connection: sa.Connection, target: sa.Table, staged: str, *, update_when: str) -> MergeCounts:
@@ -27,8 +21,7 @@ def replace_staged(connection: sa.Connection, target: sa.Table, staged: str, *, 
         connection.exec_driver_sql(insert)
         return MergeCounts(inserted=offered)
     changes = f"changes_of_{target.name}"
-    find = _find_among_many if offered * _FEW < stored else _find
-    find(connection, target, staged, changes, update_when)
+    _find(connection, target, staged, changes, update_when)
     touched, updated = connection.exec_driver_sql(f"select count(*), count(stored_row) from {changes}").one()
     if updated:
         rows = f"select stored_row from {changes} where stored_row is not null"
@@ -49,23 +42,3 @@ def _find(connection: sa.Connection, target: sa.Table, staged: str, changes: str
         f" from {staged} as offered left join {qualified_name(target)} as stored on {same_key(target)}"
         f" where stored.rowid is null or ({update_when})"
     )
-
-
-def _find_among_many(connection: sa.Connection, target: sa.Table, staged: str, changes: str, update_when: str) -> None:
-    """The same in two steps: keys first, then what changed of the rows that are there."""
-    name, found = qualified_name(target), f"found_in_{target.name}"
-    of_offered = ", ".join(f"offered.{part}" for part in key_names(target))
-    connection.exec_driver_sql(
-        f"create or replace temporary table {found} as select {of_offered}, stored.rowid as stored_row"
-        f" from {staged} as offered left join {name} as stored on {same_key(target)}"
-    )
-    connection.exec_driver_sql(
-        f"create or replace temporary table {changes} as select * from {found} where stored_row is null"
-    )
-    if count_rows(connection, changes) < count_rows(connection, found):
-        connection.exec_driver_sql(
-            f"insert into {changes} select {of_offered}, stored.rowid"
-            f" from {name} as stored join {found} as found on stored.rowid = found.stored_row"
-            f" join {staged} as offered on {same_key(target)} where {update_when}"
-        )
-    connection.exec_driver_sql(f"drop table {found}")

@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl, urlsplit
 from tests.fakes.hubspot_activity import Activity, ActivityEndpoints
 from tests.fakes.hubspot_crm import CrmEndpoints, Refused, to_body
 from tests.fakes.hubspot_portal import OBJECTS, Portal
-from tests.fakes.serving import LocalServer
+from tests.fakes.serving import LocalServer, RateWindow, read_body
 
 TOKEN = "pat-eu1-fake-token"  # nosec B105: what the fake accepts
 SCOPES = {
@@ -90,7 +90,7 @@ class FakeHubSpot(LocalServer):
         self.before_answer: Callable[[str], None] = lambda request: None
         self.change_answer: Callable[[str, dict[str, Any]], dict[str, Any]] = lambda request, answer: answer
         self.random = random.Random(seed)
-        self._times: deque[float] = deque()
+        self._window = RateWindow()
         self._lock = threading.RLock()
         super().__init__(_handler(self))
 
@@ -99,7 +99,7 @@ class FakeHubSpot(LocalServer):
         with self._lock:
             self.requests.append(f"{method} {target}")
             self.before_answer(f"{method} {target}")
-            if not self._is_within_rate():
+            if not self._window.admits(self.rate):
                 self.refused += 1
                 return FAULTS["429"]
             if len(target) > self.longest_url:
@@ -114,17 +114,6 @@ class FakeHubSpot(LocalServer):
             except Refused as refused:
                 reply = Reply(refused.status, to_body(refused.body))
             return Reply(reply.status, reply.body, is_cut=True) if fault == "cut" else reply
-
-    def _is_within_rate(self) -> bool:
-        if self.rate is None:
-            return True
-        now, (limit, seconds) = time.monotonic(), self.rate
-        while self._times and self._times[0] <= now - seconds:
-            self._times.popleft()
-        if len(self._times) >= limit:
-            return False
-        self._times.append(now)
-        return True
 
     def _next_fault(self) -> str | None:
         if self.script:
@@ -199,7 +188,7 @@ def _handler(fake: FakeHubSpot) -> type[BaseHTTPRequestHandler]:
             self._reply("")
 
         def do_POST(self) -> None:
-            self._reply(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            self._reply(read_body(self).decode())
 
         def _reply(self, text: str) -> None:
             reply = fake.reply_to(self.command, self.path, self.headers.get("Authorization", ""), text)

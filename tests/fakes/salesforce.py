@@ -12,15 +12,16 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.utils import format_datetime, formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Self
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 from tests.fakes.salesforce_bulk import BulkJobs
 from tests.fakes.salesforce_login import Login, LoginRefused, make_key
 from tests.fakes.salesforce_org import Org, Record
-from tests.fakes.salesforce_rest import Reply, error, read_deleted, to_json
+from tests.fakes.salesforce_rest import FAULTS, Reply, error, read_deleted, to_json
 from tests.fakes.salesforce_soql import SoqlError, parse_soql
+from tests.fakes.serving import QuietServer, RateWindow, read_body
 
 
 @dataclass(frozen=True)
@@ -60,18 +61,22 @@ class FakeSalesforce:
     """How many of a full page's rows really come: wide rows make smaller pages."""
     daily_calls: int = 100_000
     used_calls: int = 0
+    rate: tuple[int, float] | None = None
+    """Requests in any so many seconds; more get a 429."""
+    refused: int = 0
     faults: Fault = lambda call: None
     on_request: Callable[[Call], None] = lambda call: None
     calls: list[Call] = field(default_factory=list)
     bulk: BulkJobs = field(init=False)
     _cursors: dict[str, _Cursor] = field(default_factory=dict)
+    _window: RateWindow = field(default_factory=RateWindow)
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self.bulk = BulkJobs(self.org)
         handler = type("Handler", (_Handler,), {"salesforce": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server = QuietServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = False
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -93,6 +98,9 @@ class FakeSalesforce:
     def answer(self, call: Call, token: str) -> Reply:
         with self._lock:
             self.calls.append(call)
+            if not self._window.admits(self.rate):
+                self.refused += 1
+                return FAULTS["429"]
             fault = self.faults(call)
             if fault is not None:
                 return fault
@@ -212,7 +220,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         parts = urlsplit(self.path)
         params = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = read_body(self)
         token = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
         reply = self.salesforce.answer(Call(self.command, parts.path, params, body), token)
         if reply.is_dropped:

@@ -23,6 +23,8 @@ class FolderReading:
     fields: list[dict[str, str | None]] = field(default_factory=list)
     known: tuple[int, int] = (0, 0)
     cursors: dict[str, dict[str, Any]] = field(default_factory=dict)
+    batches: list[int] = field(default_factory=list)
+    """Rows of each, and rejects."""
 
     def columns(self, *names: str) -> list[tuple[Any, ...]]:
         """These columns, by id."""
@@ -53,6 +55,7 @@ def read_folder(
             continue
         assert isinstance(event, SourceBatch) and event.rows.num_rows + len(event.rejects) <= batch_rows
         reading.rows += event.rows.to_pylist()
+        reading.batches.append(event.rows.num_rows + len(event.rejects))
         reading.rejects += event.rejects
         reading.known = (reading.known[0] + event.known.rows, reading.known[1] + event.known.rejected)
         if event.fields:

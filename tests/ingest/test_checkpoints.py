@@ -109,6 +109,16 @@ def test_checkpoints_that_come_fast_share_a_segment(run: Runs, query: Query) -> 
     assert run.cursor == {"at": 7}
 
 
+def test_a_segment_that_the_source_breaks_off_lands_up_to_its_last_checkpoint(run: Runs, query: Query) -> None:
+    run._settings = run._settings.model_copy(update={"segment_rows": 1000, "segment_seconds": 60})
+    with pytest.raises(TransientError, match="not now"):
+        run(lambda one: numbers(one, 4, fails_after=3))
+    assert run.cursor == {"at": 2}
+    assert ids(query) == [1, 2]
+    result = run(lambda one: numbers(one, 4), job=MemoryJob("job-2", {}))
+    assert (result["seen"], result["inserted"]) == (2, 2)
+
+
 def test_a_slow_source_lands_by_the_clock(run: Runs, query: Query) -> None:
     run._settings = run._settings.model_copy(update={"segment_rows": 1000, "segment_seconds": 0})
     run(lambda one: numbers(one, 3))
@@ -222,6 +232,23 @@ def test_a_raw_that_was_emptied_or_restored_is_filled_again(run: Runs, query: Qu
     assert ids(query) == [1, 2]
     assert "RAW knows nothing of load job-3" in result["notes"][0] and result["unchanged"] == 1
     assert run(lambda one: numbers(one, 2), job=MemoryJob("job-5", {}))["notes"] == []
+
+
+def test_of_a_raw_that_was_emptied_only_the_streams_that_rested_on_it_begin_anew(
+    run: Runs, warehouse: Warehouse
+) -> None:
+    def old(one: SyncRun) -> Iterator[SourceEvent]:
+        yield batch(9)
+        yield Checkpoint("window", {"at": 9}, is_final=True)
+
+    run(old)
+    with warehouse.core(write=True) as connection:
+        connection.execute(sa.text("delete from raw.loads"))
+    result = run(lambda one: numbers(one, 2), job=MemoryJob("job-2", {}))
+    assert "window" in result["notes"][0]
+    for number in (3, 4):  # a stream that nobody reads any more is no reason to begin anew for ever
+        again = run(lambda one: numbers(one, 2), job=MemoryJob(f"job-{number}", {}))
+        assert (again["seen"], again["notes"]) == (0, [])
 
 
 def test_an_empty_source_is_told_where_it_should_not_be_empty(run: Runs) -> None:

@@ -90,6 +90,7 @@ TROUBLES = {
     "half a page": Reply(200, b'{"results": [1, 2', {"Content-Type": "application/json"}),
     "no JSON": Reply(200, b"<html>maintenance</html>"),
     "no UTF-8": Reply(200, b'{"name": "\xff\xfe"}'),
+    "no gzip": Reply(200, b"{}", {"Content-Encoding": "gzip"}),
 }
 
 
@@ -137,6 +138,14 @@ def test_retry_after_is_honoured_by_everyone(crm: ToyCrm, caller: Caller, kind: 
     crm.faults.append(to_json({}, 429, **{"Retry-After": text, "Date": format_datetime(theirs, usegmt=True)}))
     caller.get()
     assert caller.pauses == [7] and caller.budget.held == [7]
+
+
+@pytest.mark.parametrize("text", ["0", "Thu, 01 Jan 1970 00:00:00 GMT"])
+def test_a_retry_after_of_no_time_keeps_the_pauses(crm: ToyCrm, caller: Caller, text: str) -> None:
+    """Else all tries are spent within a few milliseconds."""
+    crm.faults.extend([to_json({}, 503, **{"Retry-After": text})] * 3)
+    caller.get()
+    assert len(caller.pauses) == 3 and sum(caller.pauses) > 1.5
 
 
 def test_a_retry_after_that_says_nothing_is_none(crm: ToyCrm, caller: Caller) -> None:
@@ -229,6 +238,25 @@ def test_no_secret_is_in_an_error_or_a_log_line(crm: ToyCrm, caller: Caller) -> 
     assert len(lines) >= 3
     for text in [json.dumps(lines), *(json.dumps(error.to_problem()) + str(error) for error in errors)]:
         assert TOKEN not in text
+
+
+@pytest.mark.parametrize("odd", ["\n", "\x00", "\u200b"])
+def test_a_token_that_no_header_can_hold_is_not_shown(crm: ToyCrm, caller: Caller, odd: str) -> None:
+    """The library's own message is the header's text with the odd character escaped."""
+    caller.client._authenticate = lambda: {"Authorization": f"Bearer {TOKEN}{odd}x"}
+    with structlog.testing.capture_logs() as lines, pytest.raises(GtmError) as caught:
+        caller.get()
+    assert TOKEN not in json.dumps([lines, caught.value.to_problem()]) + str(caught.value) and crm.requests == []
+
+
+@pytest.mark.parametrize("half", [b"\\ud83d", b"\\uDE00", b"\xed\xa0\xbd"])
+def test_half_a_character_is_no_text_and_is_told(crm: ToyCrm, caller: Caller, half: bytes) -> None:
+    """As a CRM cuts an emoji in two at the longest length of a field. A whole pair stays what it is."""
+    body = b'{"name": "Acme ' + half + b'!", "city": "\\ud83d\\ude00"}'
+    crm.faults.extend([Reply(200, body), Reply(200, b'{"city": "\\ud83d\\ude00"}')])
+    assert caller.get() == {"name": "Acme \ufffd!", "city": "\U0001f600"}
+    assert len(caller.notes) == 1 and "U+FFFD" in caller.notes[0]
+    assert caller.get() == {"city": "\U0001f600"} and len(caller.notes) == 1
 
 
 def test_a_stopped_sync_makes_no_further_call(crm: ToyCrm) -> None:

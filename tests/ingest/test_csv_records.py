@@ -15,7 +15,7 @@ def read_records(raw: bytes) -> list[CsvRecord | BrokenRecord]:
     """The records behind the first line, which is the header and has no quotes."""
     buffer = LineBuffer(io.BytesIO(raw).read)
     width = len(buffer.take_line().split(b","))
-    splitter = CsvSplitter(buffer, width=width)
+    splitter = CsvSplitter(buffer, width)
     return list(iter(splitter.next_record, None))
 
 

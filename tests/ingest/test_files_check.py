@@ -1,5 +1,8 @@
 """What a check says of a folder, before anything lands."""
 
+import gzip
+import io
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,7 @@ from services.ingest.adapters.sources import check_source_files
 from services.ingest.domain.file_check import FilesCheck
 from services.ingest.settings import IngestSettings
 from shared.contracts import SyncRequest
-from shared.errors import InvalidRequest
+from shared.errors import InvalidRequest, TerminalError
 from tests.ingest.conftest import Query, Sync
 from tests.source_states import MemoryStates
 
@@ -99,3 +102,35 @@ def test_other_sources_are_refused(check: Any) -> None:
     with pytest.raises(InvalidRequest) as caught:
         check("mock")
     assert caught.value.code == "check-not-supported"
+
+
+def test_a_mapping_that_is_no_text(check: Any, tmp_path: Path) -> None:
+    (tmp_path / "sources" / "test.yml").write_bytes(MAPPING.replace("test", "t\xe9st").encode("latin-1"))
+    with pytest.raises(TerminalError, match="test.yml: byte 16 is not UTF-8; save the file as UTF-8") as caught:
+        check()
+    assert (caught.value.code, caught.value.status) == ("mapping-invalid", 422)
+
+
+def test_no_room_for_what_is_packed(check: Any, files_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (files_root / "companies.parquet.gz").write_bytes(gzip.compress(b"x" * 1000))
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda dir: open("/dev/full", "w+b"))
+    (file,) = check().tables[0].files
+    assert "there is no space left in" in file.error and "The file may be well" in file.error
+
+
+def test_packed_files_wait_on_the_data_folder_s_disk(
+    check: Any, files_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Elsewhere only where that can't be written to: a folder for temporary files is often memory."""
+    folders: list[Path] = []
+
+    def open_in(dir: Path) -> Any:
+        folders.append(dir)
+        return io.BytesIO()
+
+    monkeypatch.setattr("tempfile.TemporaryFile", open_in)
+    (files_root / "companies.parquet.gz").write_bytes(gzip.compress(b"no parquet"))
+    check()
+    monkeypatch.setattr("os.access", lambda *_: False)
+    check()
+    assert folders == [tmp_path / "var" / "spool", Path(tempfile.gettempdir())]

@@ -13,13 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from services.ingest.adapters.files import workbooks
 from services.ingest.domain.mapping import SourceMapping
 from services.ingest.settings import IngestSettings
 from shared.errors import InvalidRequest, TerminalError
 from tests.conftest import REPOSITORY
 from tests.ingest.folder_reading import FolderReading, ReadFolder, read_folder
-from tests.ingest.workbooks import Date, write_workbook
+from tests.ingest.workbooks import write_workbook
 
 MAPPING = """
 description: test
@@ -105,7 +104,7 @@ def test_zip_that_lies_about_its_sizes(read: ReadFolder, files_root: Path) -> No
 def test_a_line_without_end(read: ReadFolder, files_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.ingest.domain.line_buffer.LONGEST_LINE_BYTES", 1 << 20)
     (files_root / "companies.csv.gz").write_bytes(gzip.compress(b"ID,Name\n1," + b"a" * (4 << 20)))
-    with pytest.raises(TerminalError, match="a line has more than"):
+    with pytest.raises(TerminalError, match="begins in line 2 has more than"):
         read()
 
 
@@ -202,6 +201,26 @@ def test_delimiters_are_seen_in_the_header(read: ReadFolder, files_root: Path, d
     assert [one.line for one in result.rejects] == [4, 5]
 
 
+@pytest.mark.parametrize("first", ["sep=;\r\n", '"sep=;"\n', "SEP=;\n"])
+@pytest.mark.parametrize("setting", ["", "delimiter: comma"])
+def test_the_delimiter_that_excel_names_in_a_line_of_its_own(
+    read: ReadFolder, files_root: Path, first: str, setting: str
+) -> None:
+    (files_root / "companies.csv").write_bytes((first + "ID;Name;x,y\n1;a;z\n2\n").encode("utf-8-sig"))
+    result = read(setting)
+    assert result.columns("id", "name", "extra") == [("1", "a", '{"x,y":"z"}')]
+    assert [one.line for one in result.rejects] == [4]
+    (files_root / "companies.csv").write_text("sep=^\nID^Name\n")
+    with pytest.raises(TerminalError, match="says that '\\^' separates its columns; export it with comma, semicolon"):
+        read()
+
+
+def test_a_single_column_without_a_name_is_kept(read: ReadFolder, files_root: Path) -> None:
+    """The row numbers that pandas writes."""
+    (files_root / "companies.csv").write_text(",ID,Name\n0,7,a\n")
+    assert read().columns("id", "name", "extra") == [("7", "a", '{"":"0"}')]
+
+
 def test_a_header_that_can_be_split_in_two_ways_asks_the_mapping(read: ReadFolder, files_root: Path) -> None:
     (files_root / "companies.csv").write_text("Name,Note;x;ID\na,1\n")
     with pytest.raises(TerminalError, match="no column Name, .* It has Name,Note, x, ID"):
@@ -273,44 +292,6 @@ def test_two_columns_that_could_be_the_one(read: ReadFolder, files_root: Path) -
     assert caught.value.code == "mapping-column-ambiguous"
     (files_root / "companies.csv").write_text("ID,Name,NAME\n1,a,b\n")
     assert read().columns(*LANDED) == [("1", "a", None, None, '{"NAME":"b"}')]
-
-
-def test_excel(read: ReadFolder, files_root: Path) -> None:
-    rows = [
-        [None, None, None, None, None],
-        ["ID", "Name", "Since", "Ratio", "Flag"],
-        [12.0, "a", Date(45356.0), 0.1 + 0.2, True],
-        [13.0, "b", Date(45356.25), 1e15, None],
-        [None, None, None, None, None],
-        ["007", "c", "3/5/2024", 1234567.891, False],
-        [14.0, "d", None, None, None, "stray"],
-    ]
-    (files_root / "companies.xlsx").write_bytes(write_workbook({"Data": rows}))
-    result = read(batch_rows=2)
-    assert [(row[0], json.loads(row[4])) for row in result.columns(*LANDED)] == [
-        ("007", {"Flag": "false", "Ratio": "1234567.891", "Since": "3/5/2024"}),
-        ("12", {"Flag": "true", "Ratio": "0.3", "Since": "2024-03-05"}),
-        ("13", {"Ratio": "1000000000000000", "Since": "2024-03-05 06:00:00"}),
-    ]
-    (reject,) = result.rejects
-    assert (reject.line, reject.reason) == (7, "a value in column 6, which has no name in the first row")
-
-
-def test_sheets_of_a_workbook_by_mapping(read: ReadFolder, files_root: Path) -> None:
-    sheets = {"Notes": [["x"], ["y"]], "Firms": [["ID", "Name"], ["1", "a"]]}
-    (files_root / "companies.xlsx").write_bytes(write_workbook(sheets))
-    with pytest.raises(TerminalError, match="several sheets; name one of them as `sheet` in the mapping: Notes, Firms"):
-        read()
-    with pytest.raises(TerminalError, match="no sheet Firm; .*: Notes, Firms"):
-        read(table="sheet: Firm")
-    assert read(table="sheet: Firms").columns("id") == [("1",)]
-
-
-def test_workbook_that_is_a_bomb(read: ReadFolder, files_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workbooks, "_LARGEST_BYTES", 1000)
-    (files_root / "companies.xlsx").write_bytes(write_workbook({"S": [["ID", "Name"], ["1", "a" * 2000]]}))
-    with pytest.raises(TerminalError, match="unpacks to more than"):
-        read()
 
 
 def test_no_file_that_the_mapping_takes(read: ReadFolder, files_root: Path) -> None:

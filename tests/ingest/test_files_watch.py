@@ -11,9 +11,11 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
+from services.ingest.adapters.files.plan import FilesOptions, plan_folder
 from services.ingest.adapters.files.watch import FolderWatch
 from services.ingest.settings import IngestSettings, WatchedFolder
 from shared.contracts import SyncRequest
+from shared.errors import TerminalError
 from shared.operations.migrate import migrate
 from tests.conftest import wait_until
 from tests.servers import ApiServer
@@ -84,6 +86,58 @@ def test_a_folder_that_can_not_be_read_is_not_fatal(watched: tuple[FolderWatch, 
     watch.look()
     watch.look()
     assert len(started) == 1
+
+
+def test_what_starts_no_job_is_tried_again_and_holds_up_no_other_folder(
+    settings: IngestSettings, files_root: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "sources" / "test.yml").write_text(MAPPING)
+    (tmp_path / "sources" / "latin.yml").write_bytes(MAPPING.replace("test", "t\xe9st").encode("latin-1"))
+    (files_root / "companies.csv").write_text("ID,Name\n1,a\n")
+    problems: list[Exception] = [RuntimeError("boom"), TerminalError("taken", code="idempotency-key-reused", title="")]
+    started: list[str] = []
+
+    def start(request: SyncRequest, key: str) -> None:
+        if problems:
+            raise problems.pop()
+        started.append(request.options["path"])
+
+    folders = tuple(WatchedFolder(str(files_root), mapping) for mapping in ("latin", "test"))
+    watch = FolderWatch(
+        settings.model_copy(update={"sources_dir": tmp_path / "sources", "files_watch": folders}), start
+    )
+    for _ in range(5):
+        watch.look()
+    assert started == [str(files_root.resolve())] * 2 and not problems
+
+
+def test_a_folder_has_one_name_however_it_is_spelled(
+    watched: tuple[FolderWatch, list[str]], files_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key is the same, so the request must be: another one under it is refused."""
+    watch, started = watched
+    (files_root / "companies.csv").write_text("ID,Name\n1,a\n")
+    monkeypatch.chdir(files_root.parent)
+    other = watch._settings.model_copy(update={"files_watch": (WatchedFolder(f"./{files_root.name}/.", "test"),)})
+    for one in (watch, FolderWatch(other, watch._start)):
+        one.look()
+        one.look()
+    assert len(started) == 1
+
+
+def test_a_name_that_is_no_text(watched: tuple[FolderWatch, list[str]], files_root: Path) -> None:
+    watch, started = watched
+    (files_root / "companies.csv").write_text("ID,Name\n1,a\n")
+    (files_root / "export.zip").write_bytes(b"no zip")
+    os.rename(files_root / "export.zip", os.fsencode(files_root) + b"/caf\xe9.zip")
+    os.close(os.open(os.fsencode(files_root) + b"/caf\xe9.csv", os.O_CREAT))
+    watch.look()
+    watch.look()
+    assert len(started) == 1
+    plan = plan_folder(FilesOptions(mapping="test", path=str(files_root)), watch._settings)
+    assert plan.unmapped_files == ("caf\\xe9.csv",)
+    assert [file.name for file in plan.broken_files] == ["caf\\xe9.zip"]
 
 
 def test_pairs_come_from_one_setting() -> None:

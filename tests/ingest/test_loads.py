@@ -6,9 +6,11 @@ from typing import Any, TypeAlias
 
 import pytest
 
+from services.ingest.adapters.attempts import to_load
 from services.ingest.domain.sources import Reject
+from shared.contracts import SyncRequest
 from shared.jobs.context import LeaseLost
-from tests.ingest.conftest import Land, Query, Sync
+from tests.ingest.conftest import Land, MemoryJob, Query, Sync
 
 COUNTS = "select load_id, seen, inserted, updated, unchanged, duplicates, rejected from raw.loads order by loaded_at"
 
@@ -145,3 +147,18 @@ def test_a_job_tried_again_misses_the_same(sync_files: SyncFiles, query: Query) 
     assert query("select seen from raw.loads where load_id = 'job-2'") == [(1,), (1,)]
     sync_files(2, "people")
     assert query("select seen from raw.loads where load_id = 'job-2'") == [(1,), (1,)]
+
+
+@pytest.mark.parametrize(
+    ("options", "mode"),
+    [
+        ({}, "incremental"),
+        ({"objects": ["contacts"]}, "incremental"),
+        ({"since": "2026-01-01T00:00:00Z"}, "part"),
+        ({"records": {"contacts": ["1"]}}, "part"),
+    ],
+)
+def test_a_window_or_single_records_are_a_part(options: dict[str, Any], mode: str) -> None:
+    """By which no source counts as fresh."""
+    request = SyncRequest(source="hubspot", options=options)
+    assert to_load(MemoryJob("job-1", {}), request, is_complete=False).mode == mode

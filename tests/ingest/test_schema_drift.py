@@ -67,10 +67,15 @@ def test_a_table_that_was_never_seen_is_learnt_and_changes_nothing() -> None:
 
 def test_quarantine_holds_back_rows_that_fill_the_field_and_no_others() -> None:
     kept = hold_back(batch(ROWS, NEW), ["tier"])
-    assert sorted(kept.rows.column("id").to_pylist()) == ["1", "2"]
+    assert kept.rows.column("id").to_pylist() == ["1", "2"], "in their order"
+    assert kept.held_back == ("3",), "it came: a whole reading must not take it for gone"
     (reject,) = kept.rejects
     assert json.loads(reject.content)["id"] == "3" and "new field tier" in reject.reason
     assert (reject.file, reject.line) == (TABLE, 0)
+
+
+def test_quarantine_takes_an_empty_batch() -> None:
+    assert hold_back(batch([], NEW), ["tier"]).rows.num_rows == 0
 
 
 @pytest.mark.parametrize("name", ["jobtitle", "JobTitle"])

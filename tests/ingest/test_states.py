@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from services.ingest.adapters.states import OperationsSourceStates
 from services.ingest.domain.sources import Checkpoint
 from shared.contracts import JobKind
+from shared.errors import TransientError
 from shared.jobs.context import LeaseLost
 from shared.jobs.leases import Claim, Leases
 from shared.jobs.store import JobStore
@@ -66,6 +68,19 @@ def test_who_lost_the_job_moves_nothing(operations: OperationsDatabase) -> None:
     assert sync.states.read_cursors("hubspot") == {"contacts": {"after": "1"}}
     assert sync.states.read_fields("hubspot") == {"hubspot_contacts": {"id": "string"}}
     assert sync.states.get("hubspot") is None
+
+
+def test_an_outage_of_the_database_is_worth_another_try(operations: OperationsDatabase) -> None:
+    sync = Sync(operations)
+    with operations.write() as session:
+        session.execute(sa.text("alter table source_cursors rename to away"))
+    for call in (
+        lambda: sync.states.read_cursors("hubspot"),
+        lambda: sync.states.put_cursors("hubspot", at(contacts={"at": 1}), has_landed=True),
+    ):
+        with pytest.raises(TransientError) as caught:
+            call()
+        assert caught.value.code == "operations-unavailable"
 
 
 def test_fields_replace_those_of_their_table_alone(operations: OperationsDatabase) -> None:

@@ -3,9 +3,8 @@
 import io
 import zipfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from xml.sax.saxutils import escape
-
-Cell = str | float | None
 
 _TYPES = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 _MAIN = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
@@ -19,8 +18,18 @@ _STYLES = (
 )
 
 
+@dataclass(frozen=True)
+class Raw:
+    """The XML of a cell from behind its place on, such as ` t="e"><v>#N/A</v></c>`."""
+
+    xml: str
+
+
 class Date(float):
     """A serial day that is shown as a date, or as a date with the time if it has a fraction."""
+
+
+Cell = str | float | Raw | None
 
 
 def write_workbook(sheets: Mapping[str, Sequence[Sequence[Cell]]]) -> bytes:
@@ -73,9 +82,11 @@ def _to_sheet(rows: Sequence[Sequence[Cell]]) -> str:
 def _to_cell(cell: Cell, place: str) -> str:
     if cell is None:
         return ""
+    if isinstance(cell, Raw):
+        return f'<c r="{place}"{cell.xml}'
     if isinstance(cell, bool):
         return f'<c r="{place}" t="b"><v>{int(cell)}</v></c>'
     if isinstance(cell, str):
         return f'<c r="{place}" t="inlineStr"><is><t>{escape(cell)}</t></is></c>'
-    style = (1 if cell == int(cell) else 2) if isinstance(cell, Date) else 0
+    style = (1 if cell.is_integer() else 2) if isinstance(cell, Date) else 0
     return f'<c r="{place}" s="{style}"><v>{cell!r}</v></c>'.replace("Date(", "").replace(")", "")

@@ -23,8 +23,10 @@ from tests.shared.protocol import claim, expire
 DOWN = TerminalError("down", code="crm-token-refused", title="Refused").to_problem()
 
 
-def change(operations: OperationsDatabase, event_id: str, *ids: str, delay: float = 0) -> Receipt:
-    event = WebhookEvent(event_id, "record.changed", changes=(RecordChange("hubspot", "companies", ids),))
+def change(
+    operations: OperationsDatabase, event_id: str, *ids: str, of: str = "companies", delay: float = 0
+) -> Receipt:
+    event = WebhookEvent(event_id, "record.changed", changes=(RecordChange("hubspot", of, ids),))
     return receive_events(operations, "generic", [event], delay_seconds=delay)
 
 
@@ -150,6 +152,54 @@ def test_an_event_after_a_failure_starts_no_storm_of_failures(
     assert change(operations, "c", "3").tickets == [] and len(pipelines(store)) == 2
 
 
+def test_an_object_that_can_t_be_read_does_not_hold_up_the_others(
+    operations: OperationsDatabase, store: JobStore, leases: Leases
+) -> None:
+    """As one whose scope the token lacks: all were taken at once, and failed at once."""
+    change(operations, "a", "1", of="deals")
+    change(operations, "b", "2")
+    change(operations, "c", "3", of="contacts")
+    held = claim(leases, (pipelines(store)[0].children or [])[0].id)
+    taken = take_records(operations, "hubspot", held.job_id, held.fence)
+    assert taken.counts == {"companies": 1, "contacts": 1, "deals": 1}
+    leases.end(held, JobState.FAILED, error=DOWN)
+    orders = []
+    change(operations, "d", "4")
+    following: Sequence[str] = ()
+    for _ in range(4):
+        _age_all(operations)
+        called = following or [ticket.job_id for ticket in (*leases.sweep()[0], *start_overdue(operations))]
+        held, following = claim(leases, called[0]), ()
+        taken = take_records(operations, "hubspot", held.job_id, held.fence)
+        orders.append(taken.by_object)
+        if "deals" in taken.counts:
+            leases.end(held, JobState.FAILED, error=DOWN)
+            continue
+        settle_records(operations, taken, held.job_id, held.fence)
+        following = finish(leases, store, held)
+    assert orders[0] == {"companies": ["4"]}, "what has not failed goes first"
+    assert sorted(map(tuple, orders)) == [("companies",), ("companies",), ("contacts",), ("deals",)]
+    with operations.read() as session:
+        (left,) = session.scalars(sa.select(ChangedRecord)).all()
+        assert (left.object, left.attempts) == ("deals", 2), "the attempts of others are not its own"
+
+
+def test_a_record_that_fails_waits_its_pauses_also_where_others_are_read(
+    operations: OperationsDatabase, store: JobStore, leases: Leases
+) -> None:
+    change(operations, "a", "1", of="deals")
+    with operations.write() as session:
+        session.execute(sa.update(ChangedRecord).values(attempts=3))  # due 2 + 4 + 8 minutes after its event
+    change(operations, "b", "2")
+    held = claim(leases, (pipelines(store)[0].children or [])[0].id)
+    assert land(operations, held) == {"companies": ["2"]} and finish(leases, store, held) == []
+    for minutes, is_due in ((0, False), (13, False), (15, True)):
+        with operations.write() as session:
+            event = datetime.now(UTC) - timedelta(minutes=minutes)
+            session.execute(sa.update(ChangedRecord).values(changed_at=event))
+        assert bool(start_overdue(operations)) == is_due
+
+
 def test_more_records_than_one_sync_reads_are_owed_one_more(
     operations: OperationsDatabase, store: JobStore, leases: Leases
 ) -> None:
@@ -190,3 +240,11 @@ def _age(operations: OperationsDatabase, job_id: str) -> None:
     with operations.write() as session:
         long_ago = datetime.now(UTC) - timedelta(hours=7)
         session.execute(sa.update(Job).where(Job.id == job_id).values(finished_at=long_ago))
+
+
+def _age_all(operations: OperationsDatabase) -> None:
+    """Whatever waits for a moment is due."""
+    long_ago = datetime.now(UTC) - timedelta(hours=7)
+    with operations.write() as session:
+        session.execute(sa.update(Job).where(Job.finished_at.is_not(None)).values(finished_at=long_ago))
+        session.execute(sa.update(Job).where(Job.due_at.is_not(None)).values(due_at=long_ago))

@@ -16,6 +16,8 @@ from shared.contracts import SyncRequest
 from shared.jobs.context import JobContext
 from shared.warehouse import Warehouse
 
+# In any source: a window of time, or single records. That they came says nothing of how fresh the rest is.
+_PART_OPTIONS: Final = ("since", "until", "records")
 COUNTS: Final = ("seen", "inserted", "updated", "unchanged", "duplicates", "rejected", "deleted")
 
 
@@ -105,15 +107,19 @@ class SyncAttempt:
         of_job = self._states.read_cursors(source, of_job=self._job.job_id)
         self._is_first = not of_job
         cursors = self._states.read_cursors(source) if self._request.mode == "incremental" else of_job
-        lost = find_missing_loads(self._warehouse, self._states.read_landed_by(source)) if cursors else set()
+        rests_on = {stream: load for stream, load in self._states.read_landed_by(source).items() if stream in cursors}
+        missing = find_missing_loads(self._warehouse, set(rests_on.values()))
+        lost = sorted(stream for stream, load in rests_on.items() if load in missing)
         if not lost:
             return cursors
         # Cursors beyond rows that RAW doesn't have would leave them out for ever.
+        self._states.drop_cursors(source, lost)
+        loads = ", ".join(sorted(missing))
         self._notes.setdefault(
-            f"RAW knows nothing of load {', '.join(sorted(lost))}, by which {source} was read before: it was emptied, "
-            "or restored to an earlier day. So everything was read again."
+            f"RAW knows nothing of load {loads}, by which {source} was read before: it was emptied, or restored to an "
+            f"earlier day. So all was read again of {', '.join(lost)}."
         )
-        return {}
+        return {stream: cursor for stream, cursor in cursors.items() if stream not in lost}
 
 
 class _Landing:
@@ -136,7 +142,7 @@ def to_load(job: JobContext, request: SyncRequest, *, is_complete: bool) -> Load
         load_id=job.job_id,
         loaded_at=naive_now(),
         source=request.source,
-        mode=request.mode,
+        mode="part" if any(request.options.get(name) is not None for name in _PART_OPTIONS) else request.mode,
         is_complete=is_complete,
         is_baseline=request.accept_volume,
     )

@@ -3,24 +3,21 @@
 import random
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import IO, Any, Final, TypeVar
 
 import httpx
 
-from services.ingest.adapters.crm_refusals import refusal
+from services.ingest.adapters.crm_refusals import Refused, refusal
 from services.ingest.adapters.rate_budget import RateBudget
-from services.ingest.domain.crm_answers import Complaint, read_complaint, read_date, read_retry_after
+from services.ingest.domain.crm_answers import read_date, read_json
 from services.ingest.domain.sources import SyncRun
 from shared.errors import GtmError, TransientError
 from shared.logging import get_logger
 
 log = get_logger(__name__)
 
-# 408 and 425 ask for it; 423: HubSpot has the record locked; 477: HubSpot moves the account and sends a Retry-After.
-_PASSING: Final = frozenset({408, 423, 425, 429, 477})
 _TIMEOUT: Final = httpx.Timeout(60, connect=10)
 _SKEW_SECONDS: Final = 60.0
 _CHUNK_BYTES: Final = 1024 * 1024
@@ -95,8 +92,8 @@ class CrmClient:
             response = self._http.request(method, path, params=params, json=json, headers=headers)
             self._look_at(response)
             if not response.is_success:
-                raise _Refused(response, _complaint(response))
-            return None if not response.content else response.json()
+                raise Refused(response)
+            return None if not response.content else self._read(response.content)
 
         return self._persist(method, path, budget, send)
 
@@ -113,7 +110,7 @@ class CrmClient:
                 self._look_at(response)
                 if not response.is_success:
                     response.read()
-                    raise _Refused(response, _complaint(response))
+                    raise Refused(response)
                 for chunk in response.iter_bytes(_CHUNK_BYTES):
                     into.write(chunk)
                     self._run.pause(0)
@@ -141,7 +138,7 @@ class CrmClient:
             wait = None
             try:
                 return send(proof)
-            except _Refused as refused:
+            except Refused as refused:
                 if refused.status == 401 and not has_logged_in_again:
                     has_logged_in_again = True
                     self._forget(proof)
@@ -152,7 +149,9 @@ class CrmClient:
                 wait = refused.retry_after
                 if refused.status == 429 and wait is not None:
                     self._budgets[budget].hold(min(wait, self._patience.longest_retry_after))
-            except httpx.TransportError as error:
+            except httpx.LocalProtocolError:  # its text is the header that can't be sent, in a form that hides a token
+                failure = "LocalProtocolError: the request can't be sent, look for odd characters in the credentials"
+            except httpx.RequestError as error:  # a body that can't be unpacked is no TransportError
                 failure = f"{type(error).__name__}: {error}"
             except ValueError as error:  # json's and Unicode's errors are ValueErrors
                 failure = f"malformed page, the body is no JSON: {error}"
@@ -166,10 +165,19 @@ class CrmClient:
     def _wait(self, method: str, path: str, attempt: int, wait: float | None, failure: str) -> None:
         backoff = min(self._patience.longest_pause, self._patience.first_pause * 2**attempt)
         jitter = backoff * random.uniform(0.5, 1)  # nosec B311: it spreads retries and keeps no secret
-        seconds = jitter if wait is None else wait
+        seconds = max(wait or 0.0, jitter)  # "Retry-After: 0" doesn't mean that the tries may be spent at once
         log.warning("crm_call_again", crm=self._source, method=method, path=path, in_seconds=round(seconds, 2))
         log.debug("crm_call_failed", crm=self._source, reason=self._without_secrets(failure))
         self._run.pause(seconds)
+
+    def _read(self, body: bytes) -> Any:
+        answer, has_halves = read_json(body)
+        if has_halves:
+            self._run.note(
+                f"{self._source} sent text with halves of characters in it, such as a cut emoji. No text can hold them, so "
+                "each is stored as U+FFFD."
+            )
+        return answer
 
     def _prove(self) -> Mapping[str, str]:
         with self._login:
@@ -209,30 +217,6 @@ class CrmClient:
             for secret in {value, value.rpartition(" ")[2]}:
                 text = text.replace(secret, "***") if len(secret) > 3 else text
         return text
-
-
-class _Refused(Exception):
-    def __init__(self, response: httpx.Response, complaint: Complaint) -> None:
-        super().__init__(response.status_code)
-        self.status = response.status_code
-        self.complaint = complaint
-        self.retry_after = read_retry_after(response.headers, _their_now(response))
-
-    @property
-    def is_passing(self) -> bool:
-        is_passing = self.status in _PASSING or self.status >= 500 or self.complaint.is_crowded
-        return is_passing and not self.complaint.is_quota
-
-
-def _their_now(response: httpx.Response) -> datetime:
-    """A date in Retry-After is one of the CRM's clock."""
-    return read_date(response.headers.get("date", "")) or datetime.now(UTC)
-
-
-def _complaint(response: httpx.Response) -> Complaint:
-    with suppress(ValueError):
-        return read_complaint(response.json())
-    return read_complaint({"message": response.text[:200]})
 
 
 def _unavailable(source: str, method: str, path: str, failure: str) -> TransientError:

@@ -1,7 +1,32 @@
-"""A CRM's final no, as an error with the mend."""
+"""A CRM's no: whether it passes, and the final one as an error with the mend."""
 
-from services.ingest.domain.crm_answers import Complaint
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Final
+
+import httpx
+
+from services.ingest.domain.crm_answers import Complaint, read_complaint, read_date, read_json, read_retry_after
 from shared.errors import GtmError, TerminalError
+
+# 408 and 425 ask for it; 423: HubSpot has the record locked; 477: HubSpot moves the account and sends a Retry-After.
+_PASSING: Final = frozenset({408, 423, 425, 429, 477})
+
+
+class Refused(Exception):
+    """An answer other than a success."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        super().__init__(response.status_code)
+        self.status = response.status_code
+        self.complaint = _complaint(response)
+        self.retry_after = read_retry_after(response.headers, _their_now(response))
+
+    @property
+    def is_passing(self) -> bool:
+        """The same call may succeed later."""
+        is_passing = self.status in _PASSING or self.status >= 500 or self.complaint.is_crowded
+        return is_passing and not self.complaint.is_quota
 
 
 def refusal(source: str, method: str, path: str, status: int, complaint: Complaint) -> GtmError:
@@ -44,3 +69,14 @@ def refusal(source: str, method: str, path: str, status: int, complaint: Complai
 
 
 _REFUSED = ("crm-request-refused", "The CRM refuses the request")
+
+
+def _their_now(response: httpx.Response) -> datetime:
+    """A date in Retry-After is one of the CRM's clock."""
+    return read_date(response.headers.get("date", "")) or datetime.now(UTC)
+
+
+def _complaint(response: httpx.Response) -> Complaint:
+    with suppress(ValueError):
+        return read_complaint(read_json(response.content)[0])
+    return read_complaint({"message": response.text[:200]})

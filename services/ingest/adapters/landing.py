@@ -44,7 +44,7 @@ def land_segment(
         for those of the missing tables that should have come.
 
     Raises:
-        TerminalError: `source-shrank`, when a scan brought less than half of what RAW holds alive of its table.
+        TerminalError: `source-shrank`, when a scan lacks more than half of what RAW holds alive of its table.
         JobCancelled, LeaseLost: nothing of the segment was landed.
     """
     tables = [*spool.tables, *(table for table in spool.ended_scans if table not in spool.tables)]

@@ -1,6 +1,7 @@
 """The SQL of landing, which both engines accept: which of the rows that were read count, and as what.
 
-Under temporary names, for each RAW table: `staged_` the rows as read, `replaced_of_` what their batches replace,
+Under temporary names, for each RAW table: `staged_` the rows as read, `held_of_` keys that were held back,
+`replaced_of_` what their batches replace,
 `superseded_` the arrival numbers of the versions that lose, `gone_from_` tombstones, `unread_` the rejects as read.
 """
 
@@ -43,8 +44,8 @@ def superseded_selects(table: str, replaced: Iterable[str]) -> list[str]:
     return selects
 
 
-def gone_select(load: Load, table: str, replaced: Iterable[str], by_scan: str | None, *, has_rows: bool) -> str:
-    """Tombstones: rows of RAW that the source has no more, as they were, deleted."""
+def gone_select(load: Load, table: str, replaced: Iterable[str], by_scan: str | None, came: Iterable[str]) -> str:
+    """Tombstones: rows of RAW that the source has no more, as they were, deleted. `came`: selects of keys it has."""
     columns = ", ".join((*source_columns(table), "extra"))
     gone = [
         f"stored.{column} in (select text from replaced_of_{table} where field = '{column}')"
@@ -52,11 +53,7 @@ def gone_select(load: Load, table: str, replaced: Iterable[str], by_scan: str | 
     ]
     gone += [by_scan] if by_scan else []
     where = f"not stored.is_deleted and ({' or '.join(f'({one})' for one in gone)})"
-    if has_rows:
-        came = f"select {record_key(table)} from staged_{table}"
-        if replaced:
-            came += f" where {ARRIVAL} not in (select {ARRIVAL} from superseded_{table})"
-        where += f" and stored.source_record_id not in ({came})"
+    where += "".join(f" and stored.source_record_id not in ({keys})" for keys in came)
     return (
         f"select source_system, source_record_id, {columns}, source_updated_at, is_deleted,"
         f" {row_hash(table)} as row_hash, {_of_load(load)} from ("

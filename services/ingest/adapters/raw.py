@@ -12,6 +12,7 @@ from services.ingest.adapters.offers import (
     superseded_selects,
 )
 from services.ingest.adapters.raw_tables import RAW_TABLES, rejects
+from services.ingest.adapters.scans import came_selects
 from services.ingest.adapters.spool import Spool
 from services.ingest.domain.loads import LandedCounts, Load
 from shared.warehouse import MergeCounts, Warehouse, merge_staged
@@ -67,12 +68,16 @@ def stage_table(
     staged = StagedTable(table, rows.count, 0, 0, rejected.count)
     if rows.count:
         warehouse.load_parquet(connection, staged.staged, rows.files)
+    held = spool.read_held(table)
+    if held.count:
+        warehouse.load_parquet(connection, f"held_of_{table}", held.files)
     replaced = spool.replaced_columns.get(table, set())
     if replaced:
         warehouse.load_parquet(connection, f"replaced_of_{table}", spool.read_replaced(table).files)
     staged = replace(staged, superseded=_find_superseded(warehouse, connection, staged, replaced))
     if replaced or gone_by_scan:
-        select = gone_select(load, table, replaced, gone_by_scan, has_rows=rows.count > 0)
+        came = came_selects(table, spool, is_superseding=bool(replaced))
+        select = gone_select(load, table, replaced, gone_by_scan, came)
         warehouse.derive(connection, f"gone_from_{table}", select, rows=0)
         staged = replace(staged, gone=_count(connection, f"gone_from_{table}"))
     if staged.arrived or staged.gone:

@@ -69,7 +69,12 @@ loads = sa.Table(
     sa.Column("source_table", sa.Text, primary_key=True, comment="RAW table that the load read"),
     sa.Column("source", sa.Text, nullable=False, comment="Source that was read, such as mock or files"),
     sa.Column("source_system", sa.Text, nullable=False, comment="hubspot, salesforce or billing"),
-    sa.Column("mode", sa.Text, nullable=False, comment="incremental or full, as the sync was asked; or records"),
+    sa.Column(
+        "mode",
+        sa.Text,
+        nullable=False,
+        comment="incremental, full or records, as the sync was asked; part: by options, of a window or single records",
+    ),
     sa.Column("is_complete", sa.Boolean, nullable=False, comment="The load read everything that the source has"),
     sa.Column("is_baseline", sa.Boolean, nullable=False, comment="A person accepted this volume as the new normal"),
     sa.Column("seen", sa.BigInteger, nullable=False, comment="Rows read: the sum of the next five"),
@@ -109,7 +114,7 @@ scan_keys = sa.Table(
     sa.Column("source_table", sa.Text, nullable=False, comment="RAW table that is read whole"),
     sa.Column("source_record_id", sa.Text, nullable=False, comment="A record that came; may come again"),
     sa.Column("scanned_at", sa.DateTime, nullable=False, comment="When its segment landed, UTC"),
-    comment="Keys that whole readings under way have met, until they end and the others get tombstones",
+    comment="Keys that whole readings have met, so that at their end the others get tombstones; of the last ones",
 )
 
 

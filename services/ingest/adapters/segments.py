@@ -14,13 +14,15 @@ from typing import Any, Final
 
 from services.ingest.adapters.landing import WHOLE_LOAD
 from services.ingest.adapters.spool import Spool, open_spool
-from services.ingest.domain.schema_drift import Fields, SchemaChange, SchemaWatch
+from services.ingest.domain.schema_drift import Fields, SchemaChange, SchemaChanged, SchemaWatch
 from services.ingest.domain.sources import Checkpoint, ScanEnd, Source, SourceBatch, SourceEvent, SyncStopped
 from services.ingest.settings import IngestSettings
+from shared.errors import GtmError
 
 _FIRST_REJECTS: Final = 5  # in the result: enough to see what is wrong with a file
 _LOOK_SECONDS: Final = 0.2
 _FAREWELL_SECONDS: Final = 10  # a call to a CRM may still be under way; the thread ends with it
+_WAITING_ROWS: Final = 50_000
 _SEGMENTS_AT_ONCE: Final = 2  # one that lands, one that is being read: bounds disk and what a kill costs
 
 
@@ -51,12 +53,32 @@ class Segment:
     changes: list[SchemaChange] = field(default_factory=list)
     fields: dict[str, Fields] = field(default_factory=dict)
     is_last: bool = False
+    is_whole: bool = True
+    """The spool ends at a checkpoint, or at the source's end."""
+    _waiting: list[SourceBatch | ScanEnd] = field(default_factory=list)
     _resources: ExitStack = field(default_factory=ExitStack)
 
     @property
     def is_empty(self) -> bool:
         """Nothing that RAW could take."""
         return not self.spool.tables and not self.spool.ended_scans
+
+    def add(self, event: SourceBatch | ScanEnd) -> None:
+        """It waits for the next checkpoint, where there is one before too many rows wait."""
+        self._waiting.append(event)
+        if sum(one.rows.num_rows for one in self._waiting if isinstance(one, SourceBatch)) >= _WAITING_ROWS:
+            self.settle()
+            self.is_whole = False
+
+    def settle(self) -> None:
+        """All that was added belongs to the segment, wherever the source breaks off."""
+        for one in self._waiting:
+            if isinstance(one, SourceBatch):
+                self.spool.add(one)
+            else:
+                self.spool.end_scan(one.table)
+        self._waiting.clear()
+        self.is_whole = True
 
     def close(self) -> None:
         """Give the disk space back."""
@@ -112,7 +134,8 @@ class SegmentReader:
         """Each is closed when the next one is asked for. `on_wait` is called while there is none, and may raise.
 
         Raises:
-            What the source raises, once the segments before it have been given.
+            What the source raises, once the segments before it have been given: also the one that it breaks off, where
+            that has a checkpoint and the error is one that the source foresaw.
         """
         is_last = False
         while not is_last:
@@ -146,10 +169,13 @@ class SegmentReader:
                     self._hand_over(segment)
                     segment = None  # who fails from here on has no segment of its own
                     segment, began = self._open(), time.monotonic()
+            segment.settle()
             segment.is_last = True
             self._hand_over(segment)
         except BaseException as error:  # whatever it is, the flow's thread raises it
-            if segment is not None:
+            if segment is not None and segment.checkpoints and segment.is_whole and _is_foreseen(error):
+                self._hand_over(segment)  # up to its last checkpoint; what came after that waits, and comes again
+            elif segment is not None:
                 segment.close()
             self._segments.put(error)
 
@@ -174,15 +200,16 @@ class SegmentReader:
     def _take(self, event: SourceEvent, segment: Segment) -> None:
         if isinstance(event, SourceBatch):
             batch = self._watch.look_at(event)
-            segment.spool.add(batch)
+            segment.add(batch)
             self.rows[batch.table] = self.rows.get(batch.table, 0) + batch.rows.num_rows + len(batch.rejects)
             self.table = batch.table  # last: the flow's thread looks up its rows
             for one in batch.rejects[: _FIRST_REJECTS - len(self.first_rejects)]:
                 reject = {"table": batch.table, "file": one.file, "line": one.line, "reason": one.reason}
                 self.first_rejects.append(reject)
         elif isinstance(event, ScanEnd):
-            segment.spool.end_scan(event.table)
+            segment.add(event)
         else:
+            segment.settle()
             segment.checkpoints[event.stream] = event
             self._cursors[event.stream] = event.cursor
 
@@ -193,6 +220,10 @@ class SegmentReader:
     def _hand_over(self, segment: Segment) -> None:
         segment.changes, segment.fields = self._watch.take()
         self._segments.put(segment)
+
+
+def _is_foreseen(error: BaseException) -> bool:
+    return isinstance(error, GtmError) and not isinstance(error, SchemaChanged)  # that one lands nothing of its segment
 
 
 def _name_of(cursors: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from services.ingest.adapters.salesforce.source import SalesforceOptions, check_
 from services.ingest.domain.file_check import FilesCheck
 from services.ingest.domain.hubspot.options import HubSpotOptions
 from services.ingest.domain.mock.options import MockOptions
+from services.ingest.domain.schema_drift import SchemaWatch
 from services.ingest.domain.sources import Source, SourceStates, SyncRun
 from services.ingest.settings import IngestSettings
 from shared.contracts import SyncRequest
@@ -67,7 +68,8 @@ def check_source_files(request: SyncRequest, settings: IngestSettings, states: S
             field="source",
         )
     options = FilesOptions.model_validate(_parse_options(request, kind))
-    return check_folder(options, settings, states.read_cursors(request.source))
+    watch = SchemaWatch(request.on_schema_change, dict(states.read_fields(request.source)))
+    return check_folder(options, settings, states.read_cursors(request.source), watch)
 
 
 def open_source(request: SyncRequest, settings: IngestSettings, run: SyncRun) -> Source:

@@ -27,19 +27,22 @@ _REJECT_SCHEMA = pa.schema(
     ]
 )
 _REPLACED_SCHEMA = pa.schema([("field", pa.string()), ("text", pa.string()), (ARRIVAL, pa.int64())])
+_HELD_SCHEMA = pa.schema([(RECORD_KEY, pa.string()), (IS_SCAN, pa.bool_())])
 _REJECT_CHARACTERS: Final = 10_000
 _ROWS_OF_A_GROUP: Final = 50_000  # smaller batches, such as pages of a CRM, are written together
 _LOCK = ".lock"
 
 
 class Spool:
-    """What was read and has not landed: for each RAW table a file of rows, one of rejects, one of what it replaces."""
+    """What was read and has not landed: for each RAW table a file of rows, one of rejects, one of what it
+    replaces, one of keys that were held back."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._rows: dict[str, _ParquetFile] = {}
         self._rejects: dict[str, _ParquetFile] = {}
         self._replaced: dict[str, _ParquetFile] = {}
+        self._held: dict[str, _ParquetFile] = {}
         self.replaced_columns: dict[str, set[str]] = {}
         """By table: RAW columns by which batches replace."""
         self.scanned: set[str] = set()
@@ -74,6 +77,8 @@ class Spool:
         if batch.is_scan:
             self.scanned.add(table)
         arrival = pa.array(np.arange(rows.count, rows.count + count))
+        if batch.held_back:
+            self._hold(table, batch.held_back, batch.is_scan)
         is_scan = pa.array(np.full(count, batch.is_scan))
         rows.write(batch.rows.append_column(ARRIVAL, arrival).append_column(IS_SCAN, is_scan))
         if batch.rejects:
@@ -93,6 +98,10 @@ class Spool:
         """What the table's batches replace: `field, text, arrival`, the number of the batch's first row."""
         return _finish(self._replaced.get(table))
 
+    def read_held(self, table: str) -> "SpooledRows":
+        """Keys of the table's records that came and were held back: `record_key, is_scan`."""
+        return _finish(self._held.get(table))
+
     def _files_of(self, table: str) -> "tuple[_ParquetFile, _ParquetFile]":
         if table not in self._rows:
             schema = batch_schema(table).append(pa.field(ARRIVAL, pa.int64())).append(pa.field(IS_SCAN, pa.bool_()))
@@ -109,9 +118,16 @@ class Spool:
         texts = pa.array(values, pa.string())
         self._replaced[table].write(pa.Table.from_arrays([repeated[0], texts, repeated[1]], schema=_REPLACED_SCHEMA))
 
+    def _hold(self, table: str, keys: Sequence[str], is_scan: bool) -> None:
+        if table not in self._held:
+            self._held[table] = _ParquetFile(self._folder / f"{table}.held.parquet", _HELD_SCHEMA)
+        self._held[table].write(
+            pa.table({RECORD_KEY: pa.array(keys, pa.string()), IS_SCAN: pa.array([is_scan] * len(keys), pa.bool_())})
+        )
+
     def close(self) -> None:
         """No more is written."""
-        for files in (self._rows, self._rejects, self._replaced):
+        for files in (self._rows, self._rejects, self._replaced, self._held):
             for file in files.values():
                 file.finish()
 

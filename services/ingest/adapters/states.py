@@ -1,6 +1,6 @@
 """What a source remembers between syncs, in the operations database."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,10 +12,14 @@ from shared.jobs.fenced import fenced_write
 from shared.jobs.transitions import note_progress
 from shared.operations.database import OperationsDatabase
 from shared.operations.models import SourceCursor, SourceField, SourceState
+from shared.operations.outages import outage_as_transient
 
 
 class OperationsSourceStates:
-    """See `services.ingest.domain.sources.SourceStates`: written only while this worker holds the job."""
+    """See `services.ingest.domain.sources.SourceStates`: written only while this worker holds the job.
+
+    Raises TransientError `operations-unavailable` while that database is away.
+    """
 
     def __init__(self, database: OperationsDatabase, job_id: str, fence: int) -> None:
         self._database = database
@@ -23,7 +27,7 @@ class OperationsSourceStates:
         self._fence = fence
 
     def get(self, source: str) -> dict[str, Any] | None:
-        with self._database.read() as session:
+        with outage_as_transient(), self._database.read() as session:
             row = session.get(SourceState, source)
             return None if row is None else row.state
 
@@ -35,12 +39,18 @@ class OperationsSourceStates:
         query = _of_source(source)
         if of_job is not None:
             query = query.where(SourceCursor.job_id == of_job)
-        with self._database.read() as session:
+        with outage_as_transient(), self._database.read() as session:
             return {row.stream: row.cursor for row in session.scalars(query)}
 
-    def read_landed_by(self, source: str) -> set[str]:
-        with self._database.read() as session:
-            return {row.load_id for row in session.scalars(_of_source(source)) if row.load_id is not None}
+    def read_landed_by(self, source: str) -> dict[str, str]:
+        with outage_as_transient(), self._database.read() as session:
+            rows = session.scalars(_of_source(source))
+            return {row.stream: row.load_id for row in rows if row.load_id is not None}
+
+    def drop_cursors(self, source: str, streams: Collection[str]) -> None:
+        of_streams = (SourceCursor.source == source) & SourceCursor.stream.in_(streams)
+        with self._write() as session:
+            session.execute(sa.delete(SourceCursor).where(of_streams))
 
     def put_cursors(self, source: str, checkpoints: Mapping[str, Checkpoint], *, has_landed: bool) -> None:
         with self._write() as session:
@@ -57,7 +67,7 @@ class OperationsSourceStates:
 
     def read_fields(self, source: str) -> dict[str, dict[str, str | None]]:
         fields: dict[str, dict[str, str | None]] = {}
-        with self._database.read() as session:
+        with outage_as_transient(), self._database.read() as session:
             for row in session.scalars(sa.select(SourceField).where(SourceField.source == source)):
                 fields.setdefault(row.source_table, {})[row.field] = row.field_type
         return fields

@@ -1,5 +1,7 @@
-"""What a CRM's answer says: its complaint, and how long it asks to wait."""
+"""What a CRM's answer says: its content, its complaint, and how long it asks to wait."""
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +13,9 @@ _CODE_KEYS: Final = ("errorCode", "category", "policyName", "errorType", "error"
 _MESSAGE_KEYS: Final = ("message", "error_description")
 _SCOPE_KEYS: Final = ("requiredGranularScopes", "requiredScopes")
 _MESSAGE_CHARACTERS: Final = 500
+# Half of a surrogate pair, escaped or as bytes: what a CRM leaves of an emoji that it cuts in two. Whole pairs match, too.
+_PERHAPS_HALF: Final = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
+_HALF: Final = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,19 @@ class Complaint:
     def is_crowded(self) -> bool:
         """Too many calls at once, which passes: Salesforce tells it by the code of the day's quota, with status 403."""
         return self.message.startswith("ConcurrentRequests")
+
+
+def read_json(body: bytes) -> tuple[Any, bool]:
+    """The parsed body, and whether halves of characters were in it: no text can hold one, so U+FFFD stands for it.
+
+    Raises:
+        ValueError: it is no JSON.
+    """
+    answer = json.loads(body)
+    if _PERHAPS_HALF.search(body) is None:
+        return answer, False
+    text, halves = _HALF.subn("\ufffd", json.dumps(answer, ensure_ascii=False))
+    return (json.loads(text), True) if halves else (answer, False)
 
 
 def read_complaint(body: Any) -> Complaint:

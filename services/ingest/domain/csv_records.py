@@ -5,10 +5,20 @@ where the broken record began, so the neighbours are read as the rows that they 
 """
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import Final
 
-from services.ingest.domain.line_buffer import LineBuffer
+from services.ingest.domain.file_rejects import cut
+from services.ingest.domain.line_buffer import LONGEST_LINE_BYTES, LineBuffer
+
+LONGEST_FIELD: Final = 16 << 20
+"""Characters of a value: more than that, warehouses may not take."""
+_LONG_MEND: Final = "mend the quotes that open and close it, or leave it out of the export"
+
+# Of this process. The parser is to give up no field by itself, since only its end tells whether its quotes are right:
+# the buffer ends a record that does not end.
+csv.field_size_limit(4 * LONGEST_LINE_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +32,7 @@ class CsvRecord:
 
 @dataclass(frozen=True, slots=True)
 class BrokenRecord:
-    """Text that is no row; bytes that can't be decoded appear as `\\xNN` in `content`."""
+    """Text that is no row, as far as it is kept; bytes that can't be decoded appear as `\\xNN` in `content`."""
 
     line: int
     reason: str
@@ -32,15 +42,28 @@ class BrokenRecord:
 class CsvSplitter:
     """Records after the header, one by one. Blank lines are no rows.
 
-    Memory stays within one record; a quote that is never closed is given up after `csv.field_size_limit()` characters.
+    Memory stays within one record. A quote that is never closed costs its line; where that can't be told within
+    `LONGEST_LINE_BYTES`, since what follows may be one value or a million rows, nothing of the file is taken.
     """
 
-    def __init__(self, buffer: LineBuffer, *, width: int, delimiter: str = ",", encoding: str = "UTF-8") -> None:
-        """`encoding` is the file's, for messages: what comes in is UTF-8, bytes without a meaning left as they were."""
+    def __init__(
+        self,
+        buffer: LineBuffer,
+        width: int,
+        *,
+        delimiter: str = ",",
+        encoding: str = "UTF-8",
+        unnamed: Collection[int] = (),
+    ) -> None:
+        """`encoding` is the file's, for messages: what comes in is UTF-8, bytes without a meaning left as they were.
+
+        `unnamed`: places of columns without a name. A value there has no place to go; without one they are left out.
+        """
         self._buffer = buffer
         self._width = width
         self._delimiter = delimiter
         self._encoding = encoding
+        self._unnamed = frozenset(unnamed)
         self._is_decoded = True
         self._reader = csv.reader(_Texts(self), delimiter=delimiter, strict=True)
 
@@ -74,6 +97,8 @@ class CsvSplitter:
             return raw.decode(errors="surrogateescape")
 
     def _judge(self, line: int, fields: list[str]) -> CsvRecord | BrokenRecord:
+        if self._buffer.record_size > LONGEST_FIELD and max(map(len, fields)) > LONGEST_FIELD:
+            return self._broken(line, f"a value of more than {LONGEST_FIELD:,} characters: {_LONG_MEND}")
         width = len(fields)
         is_repaired = False
         if width == 1 < self._width:
@@ -81,12 +106,20 @@ class CsvSplitter:
             if unwrapped is not None and len(unwrapped) == self._width:
                 fields, is_repaired = unwrapped, True
         if len(fields) == self._width and self._is_decoded:
-            return CsvRecord(line, fields, is_repaired)
+            return self._without_unnamed(line, fields, is_repaired)
         if len(fields) == self._width:
             return self._broken(line, f"bytes that are not {self._encoding}: {_encoding_mend(self._encoding)}")
         if self._swallowed_a_row():
             self._buffer.put_back_all_but_first_line()
         return self._broken(line, f"{width} fields where the header has {self._width}")
+
+    def _without_unnamed(self, line: int, fields: list[str], is_repaired: bool) -> CsvRecord | BrokenRecord:
+        if self._unnamed:
+            stray = next((place for place in sorted(self._unnamed) if fields[place]), None)
+            if stray is not None:
+                return self._broken(line, f"a value in column {stray + 1}, which has no name in the header")
+            fields = [value for place, value in enumerate(fields) if place not in self._unnamed]
+        return CsvRecord(line, fields, is_repaired)
 
     def _swallowed_a_row(self) -> bool:
         """Whether a later line is a whole row by itself: a stray quote, not a line break in a value, joined them."""
@@ -101,7 +134,8 @@ class CsvSplitter:
         return False
 
     def _broken(self, line: int, reason: str) -> BrokenRecord:
-        return BrokenRecord(line, reason, self._buffer.record().decode(errors="backslashreplace").rstrip("\r\n"))
+        content = self._buffer.record().decode(errors="backslashreplace").rstrip("\r\n")
+        return BrokenRecord(line, reason, cut(content))
 
 
 class _Texts:
@@ -134,8 +168,6 @@ def explain(error: csv.Error) -> str:
     text = str(error)
     if "unexpected end" in text:
         return "bad quoting: a quote is never closed"
-    if "field limit" in text:
-        return f"bad quoting: a quote is not closed within {csv.field_size_limit()} characters"
     if "new-line character" in text:
         return "a bare carriage return outside quotes, or bytes that are no text: save the file as plain CSV, UTF-8"
     return f"bad quoting: {text}"

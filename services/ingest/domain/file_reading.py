@@ -20,8 +20,20 @@ class FileReading:
     """Column of the file -> the mapping's name for it."""
     rows: int = 0
     rejected: int = 0
+    held: int = 0
+    """Among the rejected: rows that were left out because they fill fields that were not accepted yet."""
     repaired: int = 0
     first_repaired_line: int | None = None
+    error_cells: int = 0
+    """Of a sheet: those that hold an error such as #N/A instead of a value."""
+    first_error_cell: tuple[int, int] = (0, 0)
+    """Row and column."""
+
+    def hold_back(self, rows: int) -> None:
+        """Rows that were counted do not land."""
+        self.rows -= rows
+        self.rejected += rows
+        self.held += rows
 
     def notes(self) -> Iterator[str]:
         """What a person should know although the rows landed: nothing is guessed or repaired in silence."""
@@ -36,4 +48,10 @@ class FileReading:
             yield (
                 f"{self.file}: rows that stood in one pair of quotes each, taken apart: {self.repaired}, first in line "
                 f"{self.first_repaired_line}."
+            )
+        if self.error_cells:
+            row, column = self.first_error_cell
+            yield (
+                f"{self.file}: cells that hold an error such as #N/A have no value and landed empty: "
+                f"{self.error_cells}, first in row {row}, column {column}."
             )

@@ -91,6 +91,15 @@ def read_header(text: str, delimiter: str | None, fits: Callable[[Sequence[str]]
     return _choose(fitting) if fitting else max(several, key=lambda header: len(header.fields))
 
 
+def find_unnamed(header: Sequence[str]) -> frozenset[int]:
+    """Places of the columns without a name, where there are several, as Excel writes them behind a table.
+
+    A single one keeps its empty name: so exports write the row numbers that they put before all columns.
+    """
+    blank = frozenset(place for place, title in enumerate(header) if not title.strip())
+    return blank if len(blank) > 1 else frozenset()
+
+
 def _choose(headers: Sequence[CsvHeader]) -> CsvHeader:
     if len(headers) > 1:
         raise AmbiguousDelimiter(" and ".join(name_delimiter(header.delimiter) for header in headers))

@@ -4,11 +4,17 @@ from collections.abc import Callable
 from typing import Final
 
 _CHUNK_BYTES: Final = 1 << 20
+_LARGEST_CHUNK_BYTES: Final = 16 << 20
 LONGEST_LINE_BYTES: Final = 64 << 20
 
 
 class LineTooLong(ValueError):
-    """No line ends within `LONGEST_LINE_BYTES`: that is no file of rows, and would not fit into memory."""
+    """No record ends within `LONGEST_LINE_BYTES`: that is no file of rows, and would not fit into memory."""
+
+    def __init__(self, line: int) -> None:
+        """`line`: where the record begins."""
+        super().__init__(line)
+        self.line = line
 
 
 class LineBuffer:
@@ -33,6 +39,11 @@ class LineBuffer:
     def record(self) -> bytes:
         """The bytes taken since the record began."""
         return self._data[self._record_at : self._at]
+
+    @property
+    def record_size(self) -> int:
+        """Bytes taken since the record began."""
+        return self._at - self._record_at
 
     def take_line(self) -> bytes:
         """The next line with its ending; empty at the end of the stream.
@@ -74,8 +85,8 @@ class LineBuffer:
     def _fill(self) -> None:
         kept = self._data[self._record_at :]
         if len(kept) > LONGEST_LINE_BYTES:
-            raise LineTooLong
-        chunk = self._read(max(_CHUNK_BYTES, len(kept)))
+            raise LineTooLong(self._record_line)
+        chunk = self._read(min(max(_CHUNK_BYTES, len(kept)), _LARGEST_CHUNK_BYTES))
         self._is_ended = not chunk
         self._data = kept + chunk
         self._at -= self._record_at

@@ -4,12 +4,13 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import takewhile
 from typing import Any, Final
 
 from services.ingest.domain.mapping import TableMapping
 from services.ingest.domain.raw_schema import source_columns
 
-_READERS_VERSION: Final = 1  # raise it when the readers take the same bytes for other rows
+_READERS_VERSION: Final = 2  # raise it when the readers take the same bytes for other rows
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class LoadedFile(FileContent):
     rows: int
     rejected: int
     columns: tuple[str, ...]
+    held: int = 0
+    """Rejected only because of fields that were not accepted yet: once they are, the file is to be read again."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,8 @@ def find_known(present: Sequence[FileContent], loaded: LoadedTable | None, read_
 
     Of a record that is in several files the last one counts. So files are skipped when they are the landed ones, from
     some place to the last of them, in their order and unchanged, and only new ones follow. Else all are read: what a
-    changed or vanished file no longer gives may have to come from one before it.
+    changed or vanished file no longer gives may have to come from one before it. From a file on of which rows were held
+    back all are read, too.
     """
     if loaded is None or loaded.read_as != read_as:
         return {}
@@ -66,5 +70,6 @@ def find_known(present: Sequence[FileContent], loaded: LoadedTable | None, read_
     for place in range(len(loaded.files)):
         left = loaded.files[place:]
         if digests[: len(left)] == [one.digest for one in left]:
-            return {now.file: one for now, one in zip(present, left, strict=False)}
+            whole = takewhile(lambda pair: not pair[1].held, zip(present, left, strict=False))
+            return {now.file: one for now, one in whole}
     return {}

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, Literal, TypeAlias
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from services.ingest.domain.batches import RECORD_KEY
 from services.ingest.domain.raw_schema import source_columns
 from services.ingest.domain.sources import Reject, SourceBatch
 from shared.errors import TerminalError
@@ -117,22 +119,28 @@ class SchemaWatch:
 def hold_back(batch: SourceBatch, fields: Sequence[str]) -> SourceBatch:
     """The batch without the rows that fill one of these fields: they become rejects that name it."""
     places = {name: _column_of(batch.table, name) for name in fields}
-    is_candidate = pa.array([False] * batch.rows.num_rows)
+    is_candidate = np.zeros(batch.rows.num_rows, dtype=bool)
     for name, column in places.items():
         values = batch.rows.column(column or "extra").combine_chunks()
         # The JSON text may hold the name as a value: who only looks like a hit is read below.
         is_hit = pc.is_valid(values) if column else pc.match_substring(values, json.dumps(name, ensure_ascii=False))
-        is_candidate = pc.or_(is_candidate, pc.fill_null(is_hit, False))
-    candidates = batch.rows.filter(is_candidate).to_pylist()
+        is_candidate |= pc.fill_null(is_hit, False).to_numpy(zero_copy_only=False)
+    found = np.flatnonzero(is_candidate)
+    candidates = batch.rows.take(pa.array(found)).to_pylist()
     filled = [[name for name, column in places.items() if _value(row, name, column) is not None] for row in candidates]
-    if not any(filled):
+    held = [(row, names) for row, names in zip(candidates, filled, strict=True) if names]
+    if not held:
         return batch
-    rejects = [_to_reject(batch.table, row, names) for row, names in zip(candidates, filled, strict=True) if names]
-    kept = batch.rows.filter(pc.invert(is_candidate))
-    spared = [row for row, names in zip(candidates, filled, strict=True) if not names]
-    if spared:
-        kept = pa.concat_tables([kept, pa.Table.from_pylist(spared, schema=batch.rows.schema)])
-    return replace(batch, rows=kept, rejects=(*batch.rejects, *rejects))
+    is_kept = np.ones(batch.rows.num_rows, dtype=bool)
+    is_kept[found[[bool(names) for names in filled]]] = False
+    rejects = (_to_reject(batch.table, row, names) for row, names in held)
+    keys = (row[RECORD_KEY] for row, _ in held if row[RECORD_KEY] is not None)
+    return replace(
+        batch,
+        rows=batch.rows.filter(pa.array(is_kept)),
+        rejects=(*batch.rejects, *rejects),
+        held_back=(*batch.held_back, *keys),
+    )
 
 
 def _column_of(table: str, name: str) -> str | None:

@@ -1,6 +1,6 @@
 """What every source is to the flow. A new source is one adapter and one line in `adapters/sources.py`."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol, TypeAlias
@@ -49,6 +49,8 @@ class SourceBatch:
     is_scan: bool = False
     """Part of a whole reading of the table: its keys count until the table's `ScanEnd`."""
     replaces: Replacement | None = None
+    held_back: tuple[str, ...] = ()
+    """Keys of records that came and aren't among the rows, such as those of rejects: they are not gone."""
     known: KnownRows = KnownRows()
     """Counted with the batch, as seen and unchanged (or rejected): a source that skips them has not shrunk."""
 
@@ -103,6 +105,10 @@ class SyncRun:
     """Stream -> where to go on. In modes full and records only what an earlier attempt of this job has reached."""
     pause: Callable[[float], None] = _no_pause
     """Wait so many seconds. Raises SyncStopped at once when the sync is to end: `pause(0)` between calls."""
+    on_schema_change: Literal["evolve", "freeze", "quarantine"] = "evolve"
+    """What the flow does with rows that fill new fields, for a source that must know what will not land."""
+    fields: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
+    """RAW table -> the source's fields and their types when it was last read."""
     note: Callable[[str], None] = _no_note
     """A sentence for the job's result: what a person should know and nothing that failed. The same again is dropped."""
 
@@ -146,8 +152,13 @@ class SourceStates(Protocol):
         """Stream -> cursor; `of_job`: only those that this job has stored."""
         ...
 
-    def read_landed_by(self, source: str) -> set[str]:
-        """The loads that the cursors rest on: RAW must know them, or it isn't the RAW that they were kept for."""
+    def read_landed_by(self, source: str) -> dict[str, str]:
+        """Stream -> the load that its cursor rests on: RAW must know it, or it isn't the RAW that the cursor was kept
+        for."""
+        ...
+
+    def drop_cursors(self, source: str, streams: Collection[str]) -> None:
+        """These streams are read from their start again. Raises as `put_cursors`."""
         ...
 
     def put_cursors(self, source: str, checkpoints: Mapping[str, Checkpoint], *, has_landed: bool) -> None:

@@ -20,11 +20,12 @@ from shared.jobs.fenced import fenced_write
 from shared.logging import get_logger
 from shared.operations.database import OperationsDatabase
 from shared.operations.models import BuildNode, BuildRun
+from shared.operations.outages import OUTAGES
 
 log = get_logger(__name__)
 
 _PAUSE_SECONDS: Final = 0.5
-_DATABASE_ERRORS: Final = (sa.exc.DBAPIError, sa.exc.TimeoutError)
+_AWAY: Final = (*OUTAGES, TransientError)
 
 T = TypeVar("T")
 
@@ -106,7 +107,7 @@ class OperationsRecord:
             return
         try:
             self._write()
-        except _DATABASE_ERRORS as error:  # dbt goes on, and the end writes every node again
+        except _AWAY as error:  # dbt goes on, and the end writes every node again
             log.warning("nodes_not_written", reason=str(getattr(error, "orig", error)))
         self._written_at = time.monotonic()
 
@@ -121,7 +122,7 @@ class OperationsRecord:
         while True:
             try:
                 return work()
-            except _DATABASE_ERRORS as error:
+            except _AWAY as error:
                 reason = str(getattr(error, "orig", error))
                 log.warning("operations_database_away", reason=reason)
                 if time.monotonic() > deadline:

@@ -58,6 +58,18 @@ def test_each_object_lands_in_its_columns(hubspot: FakeHubSpot, sync_hubspot: Sy
     assert json.loads(query("select extra from raw.hubspot_contacts")[0][0])["hs_object_id"] == str(contact.id)
 
 
+def test_submissions_of_forms_of_every_type_are_read(
+    hubspot: FakeHubSpot, sync_hubspot: SyncHubSpot, query: Query
+) -> None:
+    types = {"own": "hubspot", "pop-up": "flow", "elsewhere": "captured", "comments": "blog_comment"}
+    for form, kind in types.items():
+        hubspot.activity.add_submission(form, "a@x.example")
+        hubspot.activity.activity.form_types[form] = kind
+    sync_hubspot(objects=["form_submissions"])
+    found = query("select form_id from raw.hubspot_form_submissions order by 1")
+    assert found == [("elsewhere",), ("own",), ("pop-up",)], "HubSpot gives no comments of a blog"
+
+
 def test_same_account_again_changes_nothing(hubspot: FakeHubSpot, sync_hubspot: SyncHubSpot) -> None:
     world = World(hubspot, 3, has_leavers=False)
     world.change(80)

@@ -96,6 +96,14 @@ def test_without_a_token_the_setting_is_named() -> None:
     assert caught.value.code == "source-not-configured"
 
 
+@pytest.mark.parametrize("odd", ["\n", "\u200b", " ", "\x00"], ids=["line break", "zero width", "blank", "nul"])
+def test_token_that_no_header_can_hold_is_refused_at_the_door(odd: str) -> None:
+    with pytest.raises(InvalidRequest, match="GTM_HUBSPOT_TOKEN has characters") as caught:
+        validate_sync_request(SyncRequest(source="hubspot"), IngestSettings(GTM_HUBSPOT_TOKEN=f"{TOKEN}{odd}x\n"))
+    assert caught.value.code == "source-not-configured" and TOKEN not in json.dumps(caught.value.to_problem())
+    validate_sync_request(SyncRequest(source="hubspot"), IngestSettings(GTM_HUBSPOT_TOKEN=f" {TOKEN}\n"))
+
+
 def test_unknown_property_is_named(hubspot: FakeHubSpot, sync_hubspot: SyncHubSpot) -> None:
     error = refused(sync_hubspot, objects=["deals"], properties={"deals": ["dealname", "Deal name"]})
     assert isinstance(error, TerminalError) and error.code == "unknown-property"

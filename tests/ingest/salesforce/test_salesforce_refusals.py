@@ -9,10 +9,11 @@ from services.ingest.adapters.sources import validate_sync_request
 from services.ingest.settings import IngestSettings
 from shared.contracts import SyncRequest
 from shared.errors import GtmError, InvalidRequest, TerminalError, TransientError
-from tests.fakes.salesforce import FakeSalesforce
+from tests.fakes.salesforce import Call, FakeSalesforce
 from tests.fakes.salesforce_login import CLIENT_SECRET, make_key
 from tests.fakes.salesforce_org import Org
-from tests.fakes.salesforce_rest import FAULTS, Reply, error
+from tests.fakes.salesforce_rest import FAULTS, Reply, error, to_json
+from tests.ingest.conftest import Query
 from tests.ingest.salesforce.conftest import SalesforceSync
 
 
@@ -74,6 +75,27 @@ def test_wrong_client_id(pull: SalesforceSync) -> None:
 def test_no_user_to_run_as(pull: SalesforceSync, salesforce: FakeSalesforce) -> None:
     salesforce.login.has_run_as_user = False
     _refused(pull, TerminalError, "crm-token-refused", named="Client Credentials Flow")
+
+
+PASSING = {
+    "unknown": to_json({"error": "unknown_error", "error_description": "retry your request"}, 400),
+    "rate": to_json({"error": "invalid_grant", "error_description": "login rate exceeded"}, 400),
+    "429": to_json({"error": "too_many_requests"}, 429),
+    "unavailable": to_json({"error": "temporarily_unavailable"}, 400),
+    "no gzip": Reply(200, b"{}", {"Content-Encoding": "gzip"}),
+}
+
+
+@pytest.mark.parametrize("trouble", PASSING.values(), ids=PASSING.keys())
+def test_login_is_tried_again_where_the_error_passes(
+    pull: SalesforceSync, salesforce: FakeSalesforce, org: Org, trouble: Reply
+) -> None:
+    org.insert("Account", Name="Falkor")
+    replies = [trouble, trouble]
+    salesforce.faults = lambda call: None if call.is_data or not replies else replies.pop()
+    assert pull("Account")["seen"] == 1 and not replies
+    salesforce.faults = lambda call: None if call.is_data else trouble
+    _refused(pull, TransientError, "crm-unavailable", named="did not answer properly")
 
 
 def test_login_that_does_not_answer(pull: SalesforceSync, salesforce: FakeSalesforce) -> None:
@@ -167,6 +189,53 @@ def test_short_pages_of_csv(pull: SalesforceSync, salesforce: FakeSalesforce, or
         salesforce_bulk_rows=0,
         request={"mode": "full"},
     )
+
+
+SHAPES = {
+    "limits": ("/limits", "DailyApiRequests"),
+    "count": ("/queryAll", {"done": True, "records": []}),
+    "delete log": ("/deleted", {"deletedRecords": [{"deletedDate": "2026-01-01"}], "latestDateCovered": "soon"}),
+    "query job": ("/jobs/query", {"state": "UploadComplete"}),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_answers_of_another_shape(pull: SalesforceSync, salesforce: FakeSalesforce, org: Org, shape: str) -> None:
+    """They end the attempt as a malformed page, and not as a fault of this program."""
+    end, answer = SHAPES[shape]
+    org.insert("Account", Name="Falkor")
+    org.tick(600)
+    pull("Account")
+    org.tick(600)
+    salesforce.faults = lambda call: to_json(answer) if call.path.endswith(end) else None
+    bulk = {"salesforce_bulk_rows": 0, "request": {"mode": "full"}} if shape == "query job" else {}
+    org.insert("Account", Name="Fuchur")
+    _refused(pull, TransientError, "crm-unavailable", named="malformed page", **bulk)
+
+
+def test_half_an_emoji(pull: SalesforceSync, org: Org, query: Query) -> None:
+    org.insert("Account", Name="Falkor \ud83d")
+    assert any("U+FFFD" in note for note in pull("Account")["notes"])
+    assert query("select name from raw.salesforce_accounts") == [("Falkor \ufffd",)]
+
+
+def test_records_by_id_are_read_again_when_their_pages_are_lost(
+    pull: SalesforceSync, salesforce: FakeSalesforce, org: Org
+) -> None:
+    ids = [org.insert("Account", Name=f"{number}") for number in range(5)]
+    salesforce.page_rows, lost = 2, [1, 1]
+
+    def lose(call: Call) -> None:
+        if "/query/" in call.path and lost:
+            lost.pop()
+            salesforce.forget_cursors()
+
+    salesforce.on_request = lose
+    assert pull(options={"records": {"Account": ids}})["inserted"] == 5 and not lost
+    salesforce.on_request = lambda call: salesforce.forget_cursors()
+    with pytest.raises(TransientError, match="lost the pages of Account") as caught:
+        pull(options={"records": {"Account": ids}})
+    assert caught.value.code == "crm-unavailable"
 
 
 def test_empty_source_is_told(pull: SalesforceSync) -> None:

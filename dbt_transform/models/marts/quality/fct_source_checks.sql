@@ -112,8 +112,8 @@ newest_by_source as (
         source,
         max(loaded_at) as loaded_at
     from loads
-    -- Change events bring single records: that they come says nothing of the rest.
-    where mode is distinct from 'records'
+    -- Change events bring single records, a backfill a window: that they come says nothing of the rest.
+    where coalesce(mode, 'full') not in ('records', 'part')
     group by source
 ),
 

@@ -9,6 +9,7 @@ from services.ingest.domain.csv_records import BrokenRecord, CsvRecord
 from services.ingest.domain.file_batches import FileBatch
 from services.ingest.domain.sources import Reject
 
+BATCH_BYTES: Final = 64 << 20  # of text: Arrow counts the bytes of a column in 31 bits
 _BATCH_CELLS: Final = 2_000_000  # exports with hundreds of columns exist; 50,000 of their rows would be a gigabyte
 
 
@@ -28,24 +29,27 @@ class BatchBuilder:
         self._records: list[list[str]] = []
         self._rejects: list[Reject] = []
         self._rows = 0
+        self._size = 0  # of texts, about
 
     def add(self, piece: pa.Table | CsvRecord | BrokenRecord) -> Iterator[FileBatch]:
         """The batches that are full with it."""
         if isinstance(piece, CsvRecord):
             self._records.append(piece.fields)
             self._rows += 1
+            self._size += sum(map(len, piece.fields))
         elif isinstance(piece, BrokenRecord):
             self._rejects.append(Reject(self._file, piece.line, piece.reason, piece.content))
+            self._size += len(piece.content)
         else:
             yield from self._add_table(piece)
-        if self._rows + len(self._rejects) >= self._batch_rows:
+        if self._rows + len(self._rejects) >= self._batch_rows or self._size >= BATCH_BYTES:
             yield self.finish()
 
     def finish(self) -> FileBatch:
         """What there is, which may be nothing."""
         self._close_records()
         batch = FileBatch(self._rows, self._join(), tuple(self._rejects))
-        self._tables, self._rejects, self._rows = [], [], 0
+        self._tables, self._rejects, self._rows, self._size = [], [], 0, 0
         return batch
 
     def _add_table(self, table: pa.Table) -> Iterator[FileBatch]:
@@ -59,6 +63,7 @@ class BatchBuilder:
             offset += taken.num_rows
             if offset < table.num_rows:
                 yield self.finish()
+        self._size += table.nbytes
 
     def _close_records(self) -> None:
         if self._records:

@@ -4,7 +4,6 @@ A block is clean when every quote is where RFC 4180 has it, every carriage retur
 record has the header's width: then there is one way to read it, and both readers take it.
 """
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,10 +26,11 @@ class Stretch:
     is_broken_next: bool = False
 
 
-def parse_block(block: bytes, names: Sequence[str], delimiter: str, *, is_last: bool) -> list[Stretch] | None:
+def parse_block(block: bytes, columns: Sequence[str | None], delimiter: str, *, is_last: bool) -> list[Stretch] | None:
     """Stretches of clean records from the start of a block, which is where a record begins, and single broken lines.
 
-    None where no record ends in the block, or more is wrong with it than the width of some lines.
+    None where no record ends in the block, or more is wrong with it than the width of some lines. A column that is
+    None has no name: it is left out, and a block with a value there is not clean.
     """
     data = np.frombuffer(block, np.uint8)
     line_ends = np.flatnonzero(data == _LF)
@@ -41,11 +41,11 @@ def parse_block(block: bytes, names: Sequence[str], delimiter: str, *, is_last: 
         return None
     if b"\r" in block and not _are_returns_paired(data[:size]):
         return None
-    rows = _parse(memoryview(block)[:size], names, delimiter, has_quotes=bool(len(quotes)))
+    rows = _parse(memoryview(block)[:size], columns, delimiter, has_quotes=bool(len(quotes)))
     if rows is not None:
         lines = int(np.searchsorted(line_ends, size)) + (block[size - 1] != _LF)
         return [Stretch(rows, size, lines)]
-    return _parse_around(_Records(block[:size], data[:size], line_ends, quotes, ord(delimiter)), names, delimiter)
+    return _parse_around(_Records(block[:size], data[:size], line_ends, quotes, ord(delimiter)), columns, delimiter)
 
 
 class _Records:
@@ -77,16 +77,16 @@ class _Records:
         return whole + (end > start and self.block[end - 1] != _LF)
 
 
-def _parse_around(records: _Records, names: Sequence[str], delimiter: str) -> list[Stretch] | None:
+def _parse_around(records: _Records, columns: Sequence[str | None], delimiter: str) -> list[Stretch] | None:
     """The block without the lines of another width, which the other reader is to judge one by one."""
-    broken = np.flatnonzero((records.delimiters != len(names) - 1) & ~records.is_blank)
+    broken = np.flatnonzero((records.delimiters != len(columns) - 1) & ~records.is_blank)
     starts, ends = records.starts[broken].tolist(), records.ends[broken].tolist()
     is_single = all(records.lines_between(start, end) == 1 for start, end in zip(starts, ends, strict=True))
     if not starts or len(starts) > len(records.ends) / 2 or not is_single:
         return None
     borders = list(zip([0, *ends], [*starts, len(records.block)], strict=True))
     left = b"".join(records.block[start:end] for start, end in borders)
-    rows = _parse(memoryview(left), names, delimiter, has_quotes=records.has_quotes)
+    rows = _parse(memoryview(left), columns, delimiter, has_quotes=records.has_quotes)
     if rows is None:
         return None
     is_row = ~records.is_blank
@@ -133,7 +133,9 @@ def _are_returns_paired(data: NDArray[np.uint8]) -> bool:
     return bool(len(returns) == 0 or (returns[-1] + 1 < len(data) and (data[returns + 1] == _LF).all()))
 
 
-def _parse(block: memoryview, names: Sequence[str], delimiter: str, *, has_quotes: bool) -> pa.Table | None:
+def _parse(block: memoryview, columns: Sequence[str | None], delimiter: str, *, has_quotes: bool) -> pa.Table | None:
+    names = [f"\0{place}" if name is None else name for place, name in enumerate(columns)]
+    # No look at the values' lengths: a block is smaller than the longest that is taken.
     try:
         rows = arrow_csv.read_csv(
             pa.BufferReader(pa.py_buffer(block)),
@@ -145,6 +147,9 @@ def _parse(block: memoryview, names: Sequence[str], delimiter: str, *, has_quote
         )
     except pa.ArrowInvalid:  # a record of another width, bytes that are not UTF-8, nothing but blank lines
         return None
-    # The other reader gives such a field up: most often a quote that was never meant to open it.
-    longest = max((pc.max(pc.binary_length(column)).as_py() or 0 for column in rows.columns), default=0)
-    return rows if longest <= csv.field_size_limit() else None
+    unnamed = [place for place, name in enumerate(columns) if name is None]
+    if not unnamed:
+        return rows
+    if any(pc.any(pc.not_equal(rows.column(place), "")).as_py() for place in unnamed):
+        return None
+    return rows.select([place for place, name in enumerate(columns) if name is not None])

@@ -1,5 +1,6 @@
 """What a folder holds as files that can be read: plain, packed by gzip, and the members of zip archives."""
 
+import os
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -23,8 +24,10 @@ class DataFile:
 
     @property
     def name(self) -> str:
-        """As rejects name it: `contacts.csv.gz`, `export.zip!crm/contacts.csv`."""
-        return self.path.name if self.member is None else f"{self.path.name}!{self.member}"
+        """As rejects name it: `contacts.csv.gz`, `export.zip!crm/contacts.csv`; bytes that are not UTF-8 as `\\xNN`."""
+        # Linux takes any bytes for a name; text, as rows and messages are, does not.
+        name = os.fsencode(self.path.name).decode(errors="backslashreplace")
+        return name if self.member is None else f"{name}!{self.member}"
 
     @property
     def is_gzip(self) -> bool:

@@ -69,7 +69,11 @@ def read_mapping(name: str, settings: IngestSettings) -> SourceMapping:
     file = settings.sources_dir / f"{name}.yml"
     try:
         return SourceMapping.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
-    except yaml.YAMLError as error:
+    except UnicodeDecodeError as error:
+        raise _invalid_mapping(file, f"byte {error.start + 1} is not UTF-8; save the file as UTF-8") from None
+    except OSError as error:
+        raise _invalid_mapping(file, f"it can't be read: {error.strerror or error}") from None
+    except (yaml.YAMLError, RecursionError) as error:
         raise _invalid_mapping(file, str(error)) from None
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())

@@ -3,21 +3,21 @@
 import json
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any
 
 import pyarrow as pa
 
+from services.ingest.adapters.files.batching import BATCH_BYTES
 from services.ingest.adapters.files.columns import take_columns
 from services.ingest.adapters.files.data_files import DataFile
 from services.ingest.adapters.files.text_streams import open_text
 from services.ingest.adapters.files.unpacking import Unpacker
 from services.ingest.domain.file_batches import FileBatch, Number
 from services.ingest.domain.file_reading import FileReading
+from services.ingest.domain.file_rejects import file_reject
 from services.ingest.domain.line_buffer import LineBuffer
 from services.ingest.domain.mapping import TableMapping
 from services.ingest.domain.sources import Reject
-
-_BATCH_BYTES: Final = 64 * 1024 * 1024
 
 
 def read_json_lines(
@@ -48,9 +48,9 @@ def read_json_lines(
                     rows.append(dict(zip(names_of(tuple(row)), row.values(), strict=True)))
                 except (ValueError, RecursionError) as error:
                     content = line.decode(errors="backslashreplace").rstrip("\r\n")
-                    rejects.append(Reject(file.name, number, _explain(error, text.encoding), content))
+                    rejects.append(file_reject(file.name, number, _explain(error, text.encoding), content))
             size += len(line)
-            if not line or len(rows) + len(rejects) >= batch_rows or size > _BATCH_BYTES:
+            if not line or len(rows) + len(rejects) >= batch_rows or size > BATCH_BYTES:
                 yield to_union_batch(rows, rejects, mapping)
                 rows, rejects, size = [], [], 0
             if not line:
@@ -64,7 +64,9 @@ def parse_json_line(line: bytes) -> dict[str, str | None]:
         ValueError, RecursionError: it is none.
     """
     text = line.decode()
-    row = json.loads(text, parse_int=Number, parse_float=Number, parse_constant=Number)
+    row = json.loads(
+        text, parse_int=Number, parse_float=Number, parse_constant=Number, object_pairs_hook=_require_single_names
+    )
     if not isinstance(row, dict):
         raise ValueError("the line is JSON, but not an object")
     if "\\u" in text:
@@ -74,6 +76,15 @@ def parse_json_line(line: bytes) -> dict[str, str | None]:
         typed = json.loads(text)
         row.update({name: json.dumps(typed[name], ensure_ascii=False) for name in nested})
     return {name: _to_text(value) for name, value in row.items()}
+
+
+def _require_single_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise ValueError(f"the object names {', '.join(twice)} twice; export each value under a name of its own")
+    return found
 
 
 def _to_text(value: Any) -> str | None:

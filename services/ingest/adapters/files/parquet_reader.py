@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from services.ingest.adapters.files.batching import narrow
+from services.ingest.adapters.files.batching import BATCH_BYTES, BatchBuilder, narrow
 from services.ingest.adapters.files.columns import take_columns
 from services.ingest.adapters.files.data_files import DataFile
 from services.ingest.adapters.files.unpacking import Unpacker, unreadable
@@ -15,34 +18,89 @@ from services.ingest.domain.file_batches import FileBatch
 from services.ingest.domain.file_reading import FileReading
 from services.ingest.domain.mapping import TableMapping
 
+_MOST_ROWS_AT_ONCE: Final = 1024  # what a dictionary unpacks to is known once it is unpacked
+_EXACT_BELOW: Final = 1 << 53
+
 
 def read_parquet(
     file: DataFile, mapping: TableMapping, reading: FileReading, unpacker: Unpacker, batch_rows: int
 ) -> Iterator[FileBatch]:
-    """Numbers and times as the engine writes them, nested values as JSON, bytes that are not UTF-8 as `\\xNN`."""
+    """Numbers with all their digits and no exponent, times as the engine writes them, nested values as JSON, bytes that
+    are not UTF-8 as `\\xNN`.
+    """
     try:
         with unpacker.open_seekable(file) as data, pq.ParquetFile(data) as parquet:
             schema = parquet.schema_arrow
             names = take_columns(file, mapping, schema.names, reading)
-            is_text = [pa.types.is_string(kind) or pa.types.is_large_string(kind) for kind in schema.types]
-            numeric = {name for name, one in zip(names, is_text, strict=True) if not one} & mapping.comma_columns()
+            kinds = dict(zip(names, schema.types, strict=True))
+            numeric = [name for name in mapping.comma_columns() & kinds.keys() if _is_number(kinds[name])]
             yield FileBatch(0, {name: pa.array([], pa.string()) for name in names})
-            for batch in parquet.iter_batches(batch_size=narrow(batch_rows, len(names))):
-                columns = dict(zip(names, map(_to_text, batch.columns), strict=True))
-                is_number = pa.repeat(pa.scalar(True), batch.num_rows)
-                yield FileBatch(batch.num_rows, columns, numbers=dict.fromkeys(numeric, is_number))
-    except pa.ArrowInvalid as error:
+            for batch in _read_batches(file, parquet, names, narrow(batch_rows, len(names))):
+                is_number = pa.repeat(pa.scalar(True), batch.rows)
+                yield replace(batch, numbers=dict.fromkeys(numeric, is_number))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise unreadable(file.name, f"as Parquet: {str(error).rstrip('.')}") from None
 
 
+def _read_batches(file: DataFile, parquet: pq.ParquetFile, names: list[str], batch_rows: int) -> Iterator[FileBatch]:
+    builder = BatchBuilder(file.name, names, batch_rows)
+    for piece in parquet.iter_batches(batch_size=_rows_at_once(parquet)):
+        columns = []
+        for field, column in zip(piece.schema, piece.columns, strict=True):
+            try:
+                columns.append(_to_text(column))
+            except pa.ArrowNotImplementedError:
+                why = f"its column {field.name} is of type {field.type}, which has no text; cast it in the export"
+                raise unreadable(file.name, why) from None
+        yield from builder.add(pa.Table.from_arrays(columns, names))
+    yield builder.finish()
+
+
+def _rows_at_once(parquet: pq.ParquetFile) -> int:
+    groups = [parquet.metadata.row_group(number) for number in range(parquet.num_row_groups)]
+    widest = max((group.total_byte_size // max(group.num_rows, 1) for group in groups), default=0)
+    return max(1, min(_MOST_ROWS_AT_ONCE, BATCH_BYTES // max(widest, 1)))
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
 def _to_text(column: pa.Array) -> pa.Array:
-    if pa.types.is_nested(column.type):
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return _to_text(column.dictionary_decode())
+    if isinstance(kind, pa.UuidType):
+        return pa.array((None if value is None else str(value) for value in column.to_pylist()), pa.string())
+    if isinstance(kind, pa.BaseExtensionType):
+        return _to_text(column.storage)
+    if pa.types.is_nested(kind):
         values = (None if value is None else json.dumps(value, default=str) for value in column.to_pylist())
         return pa.array(values, pa.string())
-    if not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
-        return pc.cast(column, pa.string())
+    if _is_number(kind):
+        return _number_to_text(column)
     try:
         return pc.cast(column, pa.string())
-    except pa.ArrowInvalid:  # not UTF-8 throughout
+    except pa.ArrowInvalid:  # bytes that are not UTF-8 throughout
         values = (None if value is None else value.decode(errors="backslashreplace") for value in column.to_pylist())
         return pa.array(values, pa.string())
+
+
+def _number_to_text(column: pa.Array) -> pa.Array:
+    """The engine writes doubles from 1e10 on with an exponent; so are ids that pandas holds beside missing ones."""
+    texts = pc.cast(column, pa.string())
+    if not _has_exponent(texts):
+        return texts
+    if pa.types.is_float64(column.type):
+        is_whole = pc.and_(pc.equal(pc.floor(column), column), pc.less(pc.abs(column), float(_EXACT_BELOW)))
+        whole = pc.cast(pc.if_else(is_whole, column, None), pa.int64())
+        texts = pc.coalesce(pc.cast(whole, pa.string()), texts)
+    if not _has_exponent(texts):
+        return texts
+    values = (format(Decimal(text), "f") if text and "e" in text.lower() else text for text in texts.to_pylist())
+    return pa.array(values, pa.string())
+
+
+def _has_exponent(texts: pa.Array) -> bool:
+    return bool(pc.any(pc.match_substring(texts, "e", ignore_case=True)).as_py())

@@ -46,6 +46,8 @@ class FolderPlan:
     """A folder as one mapping sees it. Made without opening a data file, but for the lists of what archives hold."""
 
     mapping: SourceMapping
+    folder: Path
+    """The real one, however it was spelled."""
     stream: str
     """Under which the sync's cursor is kept: another mapping, or another folder, is another stream."""
     files: tuple[DataFile, ...]
@@ -84,7 +86,7 @@ def plan_folder(options: FilesOptions, settings: IngestSettings) -> FolderPlan:
         taken = tuple(file for file in files if file.is_readable and one.takes(file.stem))
         if taken:
             tables.append(TableFiles(table, one, taken))
-    return FolderPlan(mapping, f"{options.mapping} {folder}", tuple(files), tuple(tables))
+    return FolderPlan(mapping, folder, f"{options.mapping} {folder}", tuple(files), tuple(tables))
 
 
 @dataclass

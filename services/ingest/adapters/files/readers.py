@@ -47,8 +47,11 @@ def read_file(
             yield batch
         if reading.rows:
             _require_columns(file, mapping, reading)
-    except LineTooLong:
-        why = f"a line has more than {LONGEST_LINE_BYTES >> 20} MB: that is no file of rows"
+    except LineTooLong as error:
+        why = (
+            f"the row that begins in line {error.line} has more than {LONGEST_LINE_BYTES >> 20} MB. Close or take away "
+            "a quote that is open there; else this is no file of rows"
+        )
         raise unreadable(file.name, why) from None
     except (EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError) as error:
         raise unreadable(file.name, f"its packing is broken or unknown: {str(error).rstrip('.')}") from None

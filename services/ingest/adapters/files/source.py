@@ -1,7 +1,6 @@
 """The `files` source: every mapped file of one folder, as one transaction."""
 
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -14,13 +13,12 @@ from services.ingest.adapters.files.plan import (
     plan_folder,
     to_loaded_table,
 )
-from services.ingest.adapters.files.readers import read_file
+from services.ingest.adapters.files.table_reading import TableReader
 from services.ingest.adapters.files.unpacking import Unpacker, unreadable
-from services.ingest.domain.batches import batch_schema
-from services.ingest.domain.file_batches import to_source_batch
 from services.ingest.domain.file_reading import FileReading
 from services.ingest.domain.loaded_files import FileContent, LoadedFile
-from services.ingest.domain.sources import Checkpoint, KnownRows, SourceBatch, SourceEvent, SyncRun
+from services.ingest.domain.schema_drift import SchemaWatch
+from services.ingest.domain.sources import Checkpoint, SourceBatch, SourceEvent, SyncRun
 from services.ingest.settings import IngestSettings
 from shared.errors import InvalidRequest
 
@@ -50,6 +48,7 @@ class FilesSource:
         self.missing_tables = plan.missing_tables
         self.unmapped_files = plan.unmapped_files
         self._run = run
+        self._watch = SchemaWatch(run.on_schema_change, dict(run.fields))
         self._unpacker = Unpacker(settings.spool_dir, settings.files_max_unpacked_mb)
 
     def read(self, batch_rows: int) -> Iterator[SourceEvent]:
@@ -63,46 +62,27 @@ class FilesSource:
             present, known = memory.look_at(one)
             skipped += known
             readings = {file.name: FileReading(one.table, file.name) for file in one.files if file.name not in known}
-            yield self._begin_table(one, known)
-            yield from self._read_table(one, readings, batch_rows)
+            yield from self._read_table(one, known, readings, batch_rows)
             files = [_to_loaded(content, known, readings) for content in present]
             tables[one.table] = to_loaded_table(one, files).to_json()
         if skipped:
             self._run.note(_describe_skipped(skipped))
         yield Checkpoint(self._plan.stream, {"tables": tables}, is_final=True)
 
-    def _begin_table(self, one: TableFiles, known: dict[str, LoadedFile]) -> SourceBatch:
-        files = list(known.values())
-        rows = KnownRows(sum(file.rows for file in files), sum(file.rejected for file in files))
-        return SourceBatch(
-            one.table, batch_schema(one.table).empty_table(), fields=self._fields(one, known), known=rows
-        )
-
-    def _read_table(self, one: TableFiles, readings: dict[str, FileReading], batch_rows: int) -> Iterator[SourceBatch]:
+    def _read_table(
+        self, one: TableFiles, known: dict[str, LoadedFile], readings: dict[str, FileReading], batch_rows: int
+    ) -> Iterator[SourceBatch]:
+        table = TableReader(one, self._unpacker, batch_rows, self._watch, self._run.pause)
+        yield table.begin(known)
         for file in one.files:
             reading = readings.get(file.name)
             if reading is None:
                 continue
-            for batch in read_file(file, one.mapping, reading, self._unpacker, batch_rows):
-                fields = dict.fromkeys(reading.columns) if one.has_one_header else {}
-                yield replace(to_source_batch(one.table, one.mapping, batch), fields=fields)
+            yield from table.read(file, reading)
             for note in reading.notes():
                 self._run.note(note)
-
-    def _fields(self, one: TableFiles, known: dict[str, LoadedFile]) -> dict[str, str | None]:
-        """Of all the table's files, so that one that lacks a column takes it from none of the others."""
-        fields: dict[str, str | None] = {}
-        if one.has_one_header or any(file.kind == ".jsonl" for file in one.files):
-            return fields  # seen in time when it is read; only the last line tells
-        for file in one.files:
-            if file.name in known:
-                fields.update(dict.fromkeys(known[file.name].columns))
-                continue
-            reading = FileReading(one.table, file.name)
-            with closing(read_file(file, one.mapping, reading, self._unpacker.fresh(), 1)) as batches:
-                next(batches)
-            fields.update(dict.fromkeys(reading.columns))
-        return fields
+        if (end := table.end()) is not None:
+            yield end
 
 
 def check_files(options: FilesOptions, settings: IngestSettings) -> None:
@@ -121,7 +101,7 @@ def _to_loaded(content: FileContent, known: dict[str, LoadedFile], readings: dic
     if content.file in known:  # under the name that it has now
         return replace(known[content.file], file=content.file)
     reading = readings[content.file]
-    return LoadedFile(content.file, content.digest, reading.rows, reading.rejected, reading.columns)
+    return LoadedFile(content.file, content.digest, reading.rows, reading.rejected, reading.columns, reading.held)
 
 
 def _describe_skipped(names: list[str]) -> str:

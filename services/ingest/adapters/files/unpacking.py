@@ -1,5 +1,6 @@
 """Opening files and members as streams of bytes, within a bound on what unpacking may give."""
 
+import errno
 import gzip
 import tempfile
 import zipfile
@@ -26,8 +27,12 @@ class Unpacker:
     The bound counts what really comes, whatever an archive says of itself.
     """
 
-    def __init__(self, folder: Path, limit_megabytes: int) -> None:
-        """`folder`: on whose disk a packed file waits that must be read from its end, as Parquet is."""
+    def __init__(self, folder: Path, limit_megabytes: int, workbook_megabytes: int = 1024) -> None:
+        """`folder`: on whose disk a packed file waits that must be read from its end, as Parquet is.
+
+        `workbook_megabytes`: what a workbook may unpack to, and what memory its sheet may take.
+        """
+        self.workbook_megabytes = workbook_megabytes
         self._folder = folder
         self._limit = limit_megabytes
         self._left = limit_megabytes * _MEGABYTE
@@ -60,15 +65,26 @@ class Unpacker:
                 yield stream  # type: ignore[misc]  # a plain file is one
                 return
             self._folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self._folder) as unpacked:
-                while chunk := stream.read(_MEGABYTE):
-                    unpacked.write(chunk)
-                unpacked.seek(0)
-                yield unpacked
+            try:
+                with tempfile.TemporaryFile(dir=self._folder) as unpacked:
+                    while chunk := stream.read(_MEGABYTE):
+                        unpacked.write(chunk)
+                    unpacked.seek(0)
+                    yield unpacked
+            except OSError as error:  # also when it is closed, with what could not be written
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                raise unreadable(file.name, self._no_space()) from None
+
+    def _no_space(self) -> str:
+        return (
+            f"there is no space left in {self._folder} for what is packed in it. The file may be well: make room "
+            "there, or put it into the folder unpacked"
+        )
 
     def fresh(self) -> "Unpacker":
         """With the whole bound again: for looking at a file before it is read."""
-        return Unpacker(self._folder, self._limit)
+        return Unpacker(self._folder, self._limit, self.workbook_megabytes)
 
     def take(self, file: DataFile, size: int) -> None:
         """Count bytes that came out of a packed file."""

@@ -22,6 +22,7 @@ from services.ingest.domain.hubspot.activity import (
     to_visit_batch,
 )
 from services.ingest.domain.hubspot.cursors import Position
+from services.ingest.domain.hubspot.rows import SHAPE_ERRORS
 from services.ingest.domain.sources import Checkpoint, ScanEnd, SourceEvent
 from shared.errors import TerminalError
 
@@ -42,22 +43,22 @@ class ActivityReader:
     def read_owners(self, stream: str, position: Position) -> Iterator[SourceEvent]:
         """All of them, each time: it is a short list."""
         for archived in ("false", "true"):
-            for page in self._pages("/crm/v3/owners", {"limit": _OWNERS_PAGE, "archived": archived}):
+            for page in self._pages("/crm/v3/owners", {"limit": _OWNERS_PAGE, "archived": archived}, needs="id"):
                 yield to_owner_batch(page.results, is_deleted=archived == "true")
         yield ScanEnd(OWNERS)
         yield _done(stream, position)
 
     def read_pipelines(self, stream: str, position: Position) -> Iterator[SourceEvent]:
         """All deal pipelines with their stages, in one answer. latest/crm/pipelines/get-pipelines."""
-        for page in self._pages("/crm/v3/pipelines/deals", {}):
-            yield to_stage_batch(page.results)
+        path = "/crm/v3/pipelines/deals"
+        yield self.api.insist(path, lambda: to_stage_batch(self.api.get_page(path, {}, needs="id").results))
         yield ScanEnd(STAGES)
         yield _done(stream, position)
 
     def read_web_events(self, stream: str, position: Position) -> Iterator[SourceEvent]:
         """Page views of known contacts. One event type may be asked for without naming records (amp-labs/connectors
         pull request 3023), oldest first by `occurredAt`, the only order that it takes (HubSpot/hubspot-api-python
-        issue 333). Views that arrive later than their time are found within the lookback.
+        issue 333).
         """
         until = position.until or position.started
         params = {
@@ -78,18 +79,25 @@ class ActivityReader:
 
         A submission names its sender by email alone, so the contact is looked up.
         """
-        forms = [form for page in self._pages("/marketing/v3/forms", {"limit": _FORMS_PAGE}) for form in page.results]
-        for form in sorted(forms, key=lambda one: str(one["id"])):
+        for form in self._forms():
             if position.after is not None and str(form["id"]) <= position.after:
                 continue  # read before the last attempt ended
             path = f"/form-integrations/v1/submissions/forms/{form['id']}"
             for page in self._pages(path, {"limit": _SUBMISSIONS_PAGE}):
                 inside = [one for one in page.results if _is_within(one, position)]
                 yield to_submission_batch(form, inside, self._contacts_of(inside))
-                if page.results and position.since is not None and _sent_at(page.results[-1]) < position.since:
+                oldest = _sent_at(page.results[-1]) if page.results else None
+                if oldest is not None and position.since is not None and oldest < position.since:
                     break
             yield Checkpoint(stream, position.at(str(form["id"])).to_cursor())
         yield _done(stream, position)
+
+    def _forms(self) -> list[dict[str, Any]]:
+        """Those that have submissions, by id. Without `formTypes` pop-up and captured forms are left out
+        (airbytehq/airbyte issue 49140); those of blog comments answer 400 (estuary/connectors pull request 4942)."""
+        asked = {"limit": _FORMS_PAGE, "formTypes": "all"}
+        forms = [form for page in self._pages("/marketing/v3/forms", asked, needs="id") for form in page.results]
+        return sorted((one for one in forms if one.get("formType") != "blog_comment"), key=lambda one: str(one["id"]))
 
     def read_email(self, stream: str, position: Position) -> Iterator[SourceEvent]:
         """Email events by pages of an opaque offset, then the campaigns that they belong to."""
@@ -107,22 +115,22 @@ class ActivityReader:
     def _campaigns(self, position: Position) -> Iterator[SourceEvent]:
         """legacy/reporting/email-analytics/campaigns: a list of ids with their times, and each campaign by itself."""
         path = "/email/public/v1/campaigns"
-        for page in self._pages(f"{path}/by-id", {"limit": _EMAIL_PAGE}, member="campaigns"):
+        for page in self._pages(f"{path}/by-id", {"limit": _EMAIL_PAGE}, member="campaigns", needs="id"):
             news = [one for one in page.results if _is_news(one, position)]
             details = [detail for one in news if (detail := self._campaign(f"{path}/{one['id']}", one)) is not None]
             if details:
                 yield to_campaign_batch(details)
 
     def _campaign(self, path: str, listed: dict[str, Any]) -> dict[str, Any] | None:
+        asked = {"appId": str(listed.get("appId", ""))}
         try:
-            answer = self.api.client.get(path, params={"appId": str(listed.get("appId", ""))}, budget=GENERAL)
+            return self.api.insist(path, lambda: {**listed, **self.api.client.get(path, params=asked, budget=GENERAL)})
         except TerminalError as error:
             if error.code != "crm-not-found":
                 raise
             return None  # deleted since the list was made
-        return {**listed, **answer}
 
-    def _contacts_of(self, submissions: list[dict[str, Any]]) -> dict[str, str]:
+    def _contacts_of(self, submissions: list[Any]) -> dict[str, str]:
         emails = sorted({email for one in submissions if (email := submitted_email(one)) is not None})
         found = read_records(self.api, "contacts", emails, Fields(("email", "hs_merged_object_ids")), by="email").found
         return {str(one["properties"].get("email")).lower(): str(one["id"]) for one in found}
@@ -144,38 +152,50 @@ class ActivityReader:
         yield from pages
 
     def _pages(
-        self, path: str, params: dict[str, str], *, member: str = "results", after: str | None = None
+        self,
+        path: str,
+        params: dict[str, str],
+        *,
+        member: str = "results",
+        needs: str = "",
+        after: str | None = None,
     ) -> Iterator[Page]:
         """By `paging.next.after`; the email endpoints by `offset` and `hasMore`."""
         token = "after" if member == "results" else "offset"
         is_last = False
         while not is_last:
             asked = {**params, **({token: after} if after is not None else {})}
-            page = self.api.get_page(path, asked, member=member)
+            page = self.api.get_page(path, asked, member=member, needs=needs)
             yield page
             after, is_last = page.after, page.after is None
 
 
 def _done(stream: str, position: Position) -> Checkpoint:
-    return Checkpoint(stream, position.to("done").to_cursor(), is_final=True)
+    return Checkpoint(stream, position.to("done").to_cursor(), is_final=not position.is_taken_over)
 
 
-def _is_within(submission: dict[str, Any], position: Position) -> bool:
+def _is_within(submission: Any, position: Position) -> bool:
     moment = _sent_at(submission)
+    if moment is None:
+        return True  # it lands, or is told as a reject
     return (position.since is None or moment >= position.since) and (position.until is None or moment < position.until)
 
 
 def _is_news(campaign: dict[str, Any], position: Position) -> bool:
-    updated = campaign.get("lastUpdatedTime") or campaign.get("lastUpdated")
-    return position.since is None or updated is None or _moment(updated) >= position.since
+    updated = _moment(campaign.get("lastUpdatedTime") or campaign.get("lastUpdated"))
+    return position.since is None or updated is None or updated >= position.since
 
 
-def _sent_at(submission: dict[str, Any]) -> datetime:
-    return _moment(submission["submittedAt"])
+def _sent_at(submission: Any) -> datetime | None:
+    return _moment(submission.get("submittedAt")) if isinstance(submission, dict) else None
 
 
-def _moment(milliseconds: Any) -> datetime:
-    return datetime.fromtimestamp(int(milliseconds) / 1000, UTC)
+def _moment(milliseconds: Any) -> datetime | None:
+    """None where it is none."""
+    try:
+        return datetime.fromtimestamp(int(milliseconds) / 1000, UTC)
+    except (*SHAPE_ERRORS, OSError):
+        return None
 
 
 def _iso(moment: datetime) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from services.ingest.adapters.crm_http import CrmClient
+from services.ingest.domain.hubspot.rows import SHAPE_ERRORS
 from shared.errors import TransientError
 
 GENERAL: Final = "hubspot"
@@ -80,15 +81,15 @@ class CrmApi:
         self.client = client
         self._pause = pause
 
-    def get_page(self, path: str, params: Mapping[str, str], *, member: str = "results") -> Page:
+    def get_page(self, path: str, params: Mapping[str, str], *, member: str = "results", needs: str = "") -> Page:
         """One page: `results` and `paging.next.after`, or another member with `hasMore` and `offset`. A page that leads
-        to itself is none."""
+        to itself is none, nor is one with an entry that lacks what it `needs`."""
         asked = params.get("after", params.get("offset"))
 
         def read() -> Page | None:
             answer = self.client.get(path, params=params, budget=GENERAL)
             results = read_results(answer, member)
-            if results is None:
+            if results is None or (needs and not all(one[needs] for one in results)):
                 return None
             after = read_after(answer) if member == "results" else _offset(answer)
             return None if after is not None and after == asked else Page(results, after)
@@ -97,7 +98,7 @@ class CrmApi:
 
     def list_properties(self, kind: str) -> list[dict[str, Any]]:
         """legacy/crm/properties/get-properties: all at once."""
-        return self.get_page(f"/crm/v3/properties/{kind}", {}).results
+        return self.get_page(f"/crm/v3/properties/{kind}", {}, needs="name").results
 
     def list_records(self, kind: str, fields: Fields, after: str | None, *, archived: bool = False) -> Page:
         """legacy/crm/objects/objects/get-objects; `archived`: those in the bin, where a record stays for 90 days."""
@@ -148,16 +149,26 @@ class CrmApi:
 
         return self.insist(path, read)
 
+    def wait_a_little(self) -> None:
+        """Before the same is asked again."""
+        self._pause(_PAUSE_SECONDS)
+
     def insist(self, path: str, read: Callable[[], T | None]) -> T:
-        """Ask again where the answer is None, which means: status 200 and not what the documentation promises."""
+        """Ask again where the answer is None or has another shape than is read: status 200 and not what the
+        documentation promises."""
+        shape = ""
         for attempt in range(_TRIES):
-            answer = read()
+            try:
+                answer = read()
+            except SHAPE_ERRORS as error:
+                answer, shape = None, f" The last one: {type(error).__name__}."
             if answer is not None:
                 return answer
             self._pause(_PAUSE_SECONDS * attempt)
         raise TransientError(
             f"hubspot answered {path} {_TRIES} times with a malformed page: without its results, out of order, the "
-            "same page again, or without records that it was asked for. The job is tried again and goes on there.",
+            f"same page again, or without records that it was asked for.{shape} The job is tried again and goes on "
+            "there.",
             code="crm-unavailable",
             title="The CRM is unavailable",
             source="hubspot",
@@ -177,7 +188,7 @@ def read_after(answer: Mapping[str, Any]) -> str | None:
 
 
 def _offset(answer: Mapping[str, Any]) -> str | None:
-    return str(answer.get("offset")) if answer.get("hasMore") else None
+    return str(answer["offset"]) if answer.get("hasMore") else None
 
 
 def to_milliseconds(moment: datetime) -> str:

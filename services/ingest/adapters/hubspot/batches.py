@@ -51,22 +51,26 @@ def read_links(api: CrmApi, near: str, far: str, ids: Sequence[str]) -> dict[str
     """Record -> associated record -> the association's label, of those of `ids` that have any.
 
     legacy/crm/associations/associate-records/batch/get-associations: the rest of one record's associations by an
-    `after` of its own; records without any are named in `errors`.
+    `after` of its own; records without any are named in `errors`. So are those of which HubSpot can't tell just now,
+    under another category: they are asked for again, since what a record doesn't have here is deleted.
     """
     path = f"/crm/v4/associations/{near}/{far}/batch/read"
     pairs: dict[str, dict[str, str | None]] = {}
     for batch in _cut(ids, LINKS_PAGE):
         inputs: list[dict[str, str]] = [{"id": one} for one in batch]
-        silent: set[str] = set()
+        silent = False
         while inputs:
             page = api.insist(path, lambda: _ask_links(api, path, inputs))  # noqa: B023 (called at once)
             for one, (ends, _) in page.pairs.items():
                 pairs.setdefault(one, {}).update(ends)
             more = [{"id": one, "after": after} for one, (_, after) in page.pairs.items() if after is not None]
             unsaid = [entry for entry in inputs if entry["id"] not in page.pairs and entry["id"] not in page.without]
-            # A record of which two answers in a row say nothing, with nothing new said of any other, has none.
-            inputs = more + [entry for entry in unsaid if entry["id"] not in silent]
-            silent = {entry["id"] for entry in unsaid} if len(unsaid) == len(page.asked) else set()
+            if page.is_silent and silent:
+                break  # records of which two answers in a row say nothing, nor of any other, have none
+            silent = page.is_silent
+            if silent:
+                api.wait_a_little()
+            inputs = more + unsaid
     return pairs
 
 
@@ -79,9 +83,13 @@ class _Answer:
 
 @dataclass(frozen=True)
 class _Links:
-    asked: list[str]
     pairs: dict[str, tuple[dict[str, str | None], str | None]]
     without: set[str]
+
+    @property
+    def is_silent(self) -> bool:
+        """It tells of no record."""
+        return not self.pairs and not self.without
 
 
 def _ask_records(
@@ -96,12 +104,15 @@ def _ask_records(
     found = {str(one["id"]): one for one in results if is_record(one)}
     missing = _named(answer, "ids")
     answered = {*found, *missing, *(old for one in found.values() for old in merged_ids(one))}
-    if by is not None:
+    if by is not None and not _is_troubled(answer, "VALIDATION_ERROR"):
         answered |= set(ids)  # who has no such contact, or has it under another spelling, is nobody we know
+    elif by is not None:
+        return None  # which of them it is about, their ids don't say
     return _Answer(found, missing, answered) if answered.intersection(ids) else None
 
 
 def _ask_links(api: CrmApi, path: str, inputs: Sequence[dict[str, str]]) -> _Links | None:
+    """None where the answer tells of none of them, and there is reason to think that there is something to tell."""
     answer = api.client.post(path, json={"inputs": inputs}, budget=GENERAL)
     results = read_results(answer)
     if results is None:
@@ -110,13 +121,20 @@ def _ask_links(api: CrmApi, path: str, inputs: Sequence[dict[str, str]]) -> _Lin
         str(one["from"]["id"]): ({str(end["toObjectId"]): _label(end) for end in one["to"]}, read_after(one))
         for one in results
     }
-    return _Links([entry["id"] for entry in inputs], pairs, set(_named(answer, "fromObjectId")))
+    links = _Links(pairs, set(_named(answer, "fromObjectId")))
+    has_more = _is_troubled(answer) or any("after" in entry for entry in inputs)
+    return None if links.is_silent and has_more else links
 
 
 def _named(answer: Mapping[str, Any], member: str) -> list[str]:
     """Ids that the errors of a partly failed batch are about."""
     errors = [one for one in answer.get("errors") or [] if one.get("category") == "OBJECT_NOT_FOUND"]
     return [str(one) for error in errors for one in (error.get("context") or {}).get(member) or []]
+
+
+def _is_troubled(answer: Mapping[str, Any], *answers: str) -> bool:
+    """Of some HubSpot could not tell whether they are there: by any category but "not found" and those `answers`."""
+    return any(one.get("category") not in ("OBJECT_NOT_FOUND", *answers) for one in answer.get("errors") or [])
 
 
 def _label(end: Mapping[str, Any]) -> str | None:

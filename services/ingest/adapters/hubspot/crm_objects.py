@@ -44,12 +44,13 @@ class ObjectReader:
         elif position.phase == "changes":
             yield from self._changes(stream, position)
             position = position.to("archived")
-        if position.phase == "archived" and position.until is None:
+        # Of a reading that was taken over, the one that follows reads the bin.
+        if position.phase == "archived" and position.until is None and not position.is_taken_over:
             yield from self._archived(stream, position)
             if position.is_scan:
                 # After the bin, which takes those out of RAW's alive ones that a guard would else count as lost.
                 yield from (ScanEnd(table) for table in self._tables())
-        yield Checkpoint(stream, position.to("done").to_cursor(), is_final=True)
+        yield Checkpoint(stream, position.to("done").to_cursor(), is_final=not position.is_taken_over)
 
     def read_ids(self, ids: Sequence[str]) -> Iterator[SourceEvent]:
         """These records as they are now; those that are gone become deleted."""

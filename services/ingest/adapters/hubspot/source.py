@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -19,10 +19,13 @@ from services.ingest.domain.hubspot.options import CrmObjectName, HubSpotOptions
 from services.ingest.domain.hubspot.records import to_property_batch
 from services.ingest.domain.sources import SourceEvent, SyncRun
 from services.ingest.settings import IngestSettings
-from shared.errors import TerminalError
+from shared.errors import InvalidRequest, TerminalError
 from shared.settings import queue_settings
 
 _AT_ONCE: Final = 4
+# Page views and email events arrive by way of queues, later than they happened, and move no stamp of any record.
+_EVENTS_LOOKBACK: Final = timedelta(hours=6)
+_EVENTS: Final = frozenset({"web_events", "email_events"})
 _ONE: Final = {"limit": "1"}
 # What is asked for one record, or one page, to learn whether the token may read it at all.
 _PROBES: Final[dict[str, tuple[str, dict[str, str], str]]] = {
@@ -93,17 +96,24 @@ class HubSpotSource:
         return described
 
     def _reading(
-        self, name: str, described: Mapping[str, list[dict[str, Any]]], started: Any
+        self, name: str, described: Mapping[str, list[dict[str, Any]]], started: datetime
     ) -> Callable[[], Iterator[SourceEvent]]:
         stream = window_stream(name, self._options.window)
-        position = next_position(self._run, stream, started, self._lookback, self._options.window)
-        return partial(self._read_stream, name, stream, position, described.get(name, []))
+        lookback = max(self._lookback, _EVENTS_LOOKBACK) if name in _EVENTS else self._lookback
+        position = next_position(self._run, stream, started, lookback, self._options.window)
+        following = [position.following(started, lookback)] if position.is_taken_over else []
+        return partial(self._read_stream, name, stream, [position, *following], described.get(name, []))
 
     def _read_stream(
+        self, name: str, stream: str, positions: list[Position], described: list[dict[str, Any]]
+    ) -> Iterator[SourceEvent]:
+        for position in positions:
+            if position.phase != "done":  # else an earlier attempt of this job has read it
+                yield from self._read_from(name, stream, position, described)
+
+    def _read_from(
         self, name: str, stream: str, position: Position, described: list[dict[str, Any]]
     ) -> Iterator[SourceEvent]:
-        if position.phase == "done":
-            return  # an earlier attempt of this job has read it
         if name in CRM_OBJECTS:
             yield to_property_batch(name, described)
             yield from self._object_reader(CRM_OBJECTS[name], described).read(stream, position)
@@ -149,8 +159,17 @@ class HubSpotSource:
 
 
 def check_hubspot(options: HubSpotOptions, settings: IngestSettings) -> None:
-    """A token must be set; whether HubSpot takes it is learnt when the sync reads."""
+    """A token must be set that a header can hold; whether HubSpot takes it is learnt when the sync reads."""
     settings.require("hubspot", "hubspot_token", "hubspot_url")
+    token = settings.hubspot_token.get_secret_value().strip() if settings.hubspot_token is not None else ""
+    if not (token.isascii() and token.isprintable() and " " not in token):
+        raise InvalidRequest(
+            "GTM_HUBSPOT_TOKEN has characters that no token has, such as a line break, a blank or an invisible one. "
+            "Copy the private app's token again, then restart the ingest service and its worker.",
+            code="source-not-configured",
+            title="The source is not configured",
+            settings=["GTM_HUBSPOT_TOKEN"],
+        )
 
 
 def open_hubspot(options: HubSpotOptions, settings: IngestSettings, run: SyncRun) -> HubSpotSource:

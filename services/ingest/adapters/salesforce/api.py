@@ -1,6 +1,7 @@
 """Salesforce's REST API as the readers need it: one method per resource, each within the quota."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, Final
@@ -12,7 +13,7 @@ from services.ingest.adapters.rate_budget import RateBudget
 from services.ingest.adapters.salesforce.quota import QuotaGuard
 from services.ingest.domain.crm_answers import read_date
 from services.ingest.domain.salesforce.sobjects import Description, parse_description
-from services.ingest.domain.salesforce.soql import to_moment
+from services.ingest.domain.salesforce.soql import to_moment, to_stamp
 from services.ingest.domain.sources import SyncRun
 from shared.errors import GtmError, TerminalError, TransientError
 
@@ -76,13 +77,19 @@ class SalesforceApi:
         """The server's clock at its last answer, to the second: what changes later is stamped no earlier."""
         return self._date or datetime.now(UTC)
 
+    @property
+    def spent(self) -> int:
+        """Requests of the job, all of its attempts together."""
+        return self._quota.spent
+
     def read_limits(self) -> Mapping[str, Any]:
         """REST guide, "Limits"; tells the guard."""
         limits = self.call("GET", "/limits")
-        daily = limits.get("DailyApiRequests", {})
-        if "Max" in daily and "Remaining" in daily:
-            self._quota.set_limit(int(daily["Max"]), int(daily["Max"]) - int(daily["Remaining"]))
-        return dict(limits)
+        with as_documented("limits"):
+            daily = limits.get("DailyApiRequests", {})
+            if "Max" in daily and "Remaining" in daily:
+                self._quota.set_limit(int(daily["Max"]), int(daily["Max"]) - int(daily["Remaining"]))
+            return dict(limits)
 
     def describe(self, sobject: str) -> Description:
         """Raises TerminalError `crm-scope-missing` for an object that the user may not see: it looks like none."""
@@ -103,7 +110,9 @@ class SalesforceApi:
 
     def count(self, soql: str) -> int:
         """Of a count() statement, deleted ones included."""
-        return int(self.call("GET", "/queryAll", {"q": soql})["totalSize"])
+        answer = self.call("GET", "/queryAll", {"q": soql})
+        with as_documented("a count"):
+            return int(answer["totalSize"])
 
     def pages(self, soql: str) -> Iterator[list[Any]]:
         """The records, deleted ones included, as they come: at most 2,000 a page, fewer where they are wide.
@@ -132,10 +141,11 @@ class SalesforceApi:
             if _LOG_GONE.isdisjoint(error.extensions.get("crm_codes", ())):
                 raise
             return None
-        ids = tuple(dict.fromkeys(str(one["id"]) for one in answer["deletedRecords"]))
-        if to_moment(answer["earliestDateAvailable"]) > to_moment(start):
-            return None
-        return Deletions(ids, str(answer["latestDateCovered"]))
+        with as_documented("a delete log"):
+            ids = tuple(dict.fromkeys(str(one["id"]) for one in answer["deletedRecords"]))
+            if to_moment(answer["earliestDateAvailable"]) > to_moment(start):
+                return None
+            return Deletions(ids, to_stamp(to_moment(answer["latestDateCovered"])))
 
     def call(self, method: str, path: str, params: Mapping[str, Any] | None = None, json: Any = None) -> Any:
         """A resource below the version's root."""
@@ -173,6 +183,15 @@ def malformed_page(what: str) -> TransientError:
         title="The CRM is unavailable",
         source="salesforce",
     )
+
+
+@contextmanager
+def as_documented(what: str) -> Iterator[None]:
+    """For reading an answer: what has another shape than the guide says is malformed."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise malformed_page(f"{what} of another shape than documented ({type(error).__name__})") from None
 
 
 def _to_parameter(stamp: str) -> str:

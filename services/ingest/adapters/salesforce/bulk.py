@@ -1,7 +1,7 @@
 """Query jobs of Bulk API 2.0: made, waited for, and their results page by page (Bulk API 2.0 guide, "Query").
 
 Results stay for seven days, and a locator leads to the same page as often as it is asked for, so a sync that was
-killed goes on with the job that it had.
+killed goes on with the job that it had. No job is deleted: when its last page has landed, nobody tells the source.
 """
 
 import tempfile
@@ -11,11 +11,11 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from services.ingest.adapters.salesforce.api import SalesforceApi, malformed_page
+from services.ingest.adapters.salesforce.api import SalesforceApi, as_documented, malformed_page
 from services.ingest.domain.salesforce.records import MalformedCsv, read_csv
 from services.ingest.domain.salesforce.sobjects import Description
 from services.ingest.domain.sources import SyncRun
-from shared.errors import TerminalError, TransientError
+from shared.errors import TerminalError
 
 _PATH: Final = "/jobs/query"
 _RUNNING: Final = frozenset({"UploadComplete", "InProgress"})
@@ -60,7 +60,9 @@ class BulkJobs:
     def create(self, soql: str) -> str:
         """A queryAll job's id. Raises as `SalesforceApi.call`; a statement that can't be run is refused at once."""
         asked = {"operation": "queryAll", "query": soql, "columnDelimiter": "COMMA", "lineEnding": "LF"}
-        return str(self._api.call("POST", _PATH, json=asked)["id"])
+        job = self._api.call("POST", _PATH, json=asked)
+        with as_documented("a query job"):
+            return str(job["id"])
 
     def wait(self, job_id: str) -> None:
         """Until the results are there. Raises JobLost."""
@@ -93,21 +95,15 @@ class BulkJobs:
                 return
             place = page.locator
 
-    def discard(self, job_id: str) -> None:
-        """Results that were read need not stay for a week. That they do is no fault."""
-        try:
-            self._api.call("DELETE", f"{_PATH}/{job_id}")
-        except (TerminalError, TransientError) as error:
-            if error.code == "crm-quota-reached":
-                raise
-
     def _find(self, job_id: str) -> dict[str, Any]:
         try:
-            return dict(self._api.call("GET", f"{_PATH}/{job_id}"))
+            job = self._api.call("GET", f"{_PATH}/{job_id}")
         except TerminalError as error:
             if error.code == "crm-not-found":
                 raise JobLost("Salesforce knows it no more") from None
             raise
+        with as_documented("a query job"):
+            return {**job}
 
     def _page(self, job_id: str, types: dict[str, str], locator: str | None, rows: int) -> BulkPage:
         params = {"maxRecords": max(rows, _LEAST_ROWS)} | ({"locator": locator} if locator else {})
@@ -127,8 +123,8 @@ class BulkJobs:
                     raise
             told = headers.get("sforce-numberofrecords", "")
             got = len(columns["Id"])
-            if told and int(told) != got:
-                failure = f"{got} rows came of {told}"
+            if told != str(got) and (told or not got):
+                failure = f"{got} rows came of {told or 'no number that was told'}"
                 continue
             following = headers.get("sforce-locator", "")
             return BulkPage(columns, got, None if following in _LAST else following)

@@ -4,6 +4,7 @@ Sources: Salesforce Help, "OAuth 2.0 JWT Bearer Flow for Server-to-Server Integr
 5 minutes, the user must be pre-authorised for the app) and "OAuth 2.0 Client Credentials Flow".
 """
 
+import re
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -25,6 +26,10 @@ _VALID_SECONDS: Final = 180
 _SKEW_SECONDS: Final = 60
 _TIMEOUT: Final = httpx.Timeout(30, connect=10)
 _TRIES: Final = 4
+_PASSING: Final = frozenset({408, 429})
+# forcedotcom/datacloud-jdbc pull request 140, amazon-connect-salesforce-lambda issue 43 ("retry your request").
+_PASSING_ERRORS: Final = frozenset({"unknown_error", "server_error", "temporarily_unavailable"})
+_PASSING_WORDS: Final = re.compile(r"\b(retry|try again|rate (limit )?exceeded)\b", re.IGNORECASE)
 
 # OAuth's error, words of its description, the mend. The first that fits; the descriptions are those that are known.
 _MENDS: Final[tuple[tuple[str, str, str], ...]] = (
@@ -95,15 +100,16 @@ class SalesforceLogin:
             self._run.pause(0 if attempt == 0 else self._patience.first_pause * 2**attempt)
             try:
                 response = httpx.post(self._url + _PATH, data=self._form(), timeout=_TIMEOUT)
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 failure = f"{type(error).__name__}: {error}"
                 continue
             answer = _read_json(response)
             if response.is_success and answer.get("access_token"):
                 return answer
-            if response.is_client_error and "error" in answer:
-                raise self._refusal(response, str(answer["error"]), str(answer.get("error_description", "")))
-            failure = f"status {response.status_code} without a token"
+            code, description = str(answer.get("error", "")), str(answer.get("error_description", ""))
+            if response.is_client_error and code and not _is_passing(response, code, description):
+                raise self._refusal(response, code, description)
+            failure = f"status {response.status_code} without a token {code} {description}".rstrip()
         raise TransientError(
             f"Salesforce's login at {self._url} did not answer properly in spite of several tries; the last one: "
             f"{failure}. Check GTM_SALESFORCE_LOGIN_URL and the network; the job is tried again.",
@@ -169,6 +175,12 @@ class SalesforceLogin:
             title="The CRM refuses the credentials",
             source="salesforce",
         )
+
+
+def _is_passing(response: httpx.Response, error: str, description: str) -> bool:
+    """The same login may succeed in a while."""
+    is_passing = response.status_code in _PASSING or error in _PASSING_ERRORS
+    return is_passing or _PASSING_WORDS.search(description) is not None
 
 
 def _audience(login_url: str) -> str:

@@ -12,14 +12,15 @@ _USAGE = re.compile(r"(?:^|[\s;,])api-usage=(\d+)/(\d+)")
 
 
 class QuotaGuard:
-    """Counts what this sync spends, and hears what all have spent. One attempt of a sync has one."""
+    """Counts what this sync spends, and hears what all have spent. One attempt of a sync has one; `spent`: what those
+    before it had made."""
 
-    def __init__(self, percent_total: float, percent_per_run: float) -> None:
+    def __init__(self, percent_total: float, percent_per_run: float, spent: int = 0) -> None:
         self._percent_total = percent_total
         self._percent_per_run = percent_per_run
         self._limit = 0
         self._used = 0
-        self._spent = 0
+        self.spent = spent
 
     def set_limit(self, limit: int, used: int) -> None:
         """As /limits tells them."""
@@ -27,7 +28,7 @@ class QuotaGuard:
 
     def observe(self, headers: Mapping[str, str]) -> None:
         """One answer came."""
-        self._spent += 1
+        self.spent += 1
         match = _USAGE.search(headers.get(_HEADER, ""))
         if match is not None:
             self.set_limit(int(match[2]), int(match[1]))
@@ -41,9 +42,9 @@ class QuotaGuard:
                 f"{self._used} of the org's {self._limit} API requests of 24 hours are spent, by all of its apps; a "
                 f"sync goes on only below {self._percent_total:g} % (GTM_SALESFORCE_QUOTA_PERCENT_TOTAL)"
             )
-        if self._spent >= self._limit * self._percent_per_run / 100:
+        if self.spent >= self._limit * self._percent_per_run / 100:
             raise _stop(
-                f"This sync has spent {self._spent} of the org's {self._limit} API requests of 24 hours, and one sync "
+                f"This sync has spent {self.spent} of the org's {self._limit} API requests of 24 hours, and one sync "
                 f"may spend {self._percent_per_run:g} % (GTM_SALESFORCE_QUOTA_PERCENT_PER_RUN)"
             )
 

@@ -6,15 +6,16 @@ from typing import Final, TypeVar
 
 import pyarrow as pa
 
-from services.ingest.adapters.salesforce.api import SalesforceApi, is_unknown_field
-from services.ingest.adapters.salesforce.bulk import BulkJobs
+from services.ingest.adapters.salesforce.api import LocatorLost, SalesforceApi, is_unknown_field
+from services.ingest.adapters.salesforce.bulk import BulkJobs, JobLost
 from services.ingest.domain.salesforce.records import read_records, to_source_batch
 from services.ingest.domain.salesforce.sobjects import Description, SObject
 from services.ingest.domain.salesforce.soql import LONGEST_GET, in_order, select_by
 from services.ingest.domain.sources import Reject, Replacement, SourceBatch, SyncRun
-from shared.errors import TerminalError
+from shared.errors import TerminalError, TransientError
 
 T = TypeVar("T")
+TRIES: Final = 4
 _IDS_AT_ONCE: Final = 200
 _SCHEMA_CHANGES: Final = 3  # of one object in one sync; more is a fault, not a person at work
 
@@ -48,7 +49,11 @@ class OpenObject:
             yield page.columns, ()
 
     def fetch_ids(self, field: str, ids: Sequence[str]) -> Iterator[SourceBatch]:
-        """All records whose `field` is one of the ids, and that there are no others: what RAW has more is gone."""
+        """All records whose `field` is one of the ids, and that there are no others: what RAW has more is gone.
+
+        Raises:
+            TransientError: `crm-unavailable`, when Salesforce lost the pages of a part every time.
+        """
         for begin in range(0, len(ids), _IDS_AT_ONCE):
             some = ids[begin : begin + _IDS_AT_ONCE]
             yield from self._fetch_some(field, some)
@@ -91,7 +96,12 @@ class OpenObject:
 
     def _fetch_some(self, field: str, ids: Sequence[str]) -> Iterator[SourceBatch]:
         def read() -> list[tuple[dict[str, pa.Array], tuple[Reject, ...]]]:
-            return list(self.fetch(select_by(self.description, field, ids)))
+            for _ in range(TRIES):
+                try:
+                    return list(self.fetch(select_by(self.description, field, ids)))
+                except (LocatorLost, JobLost):
+                    continue
+            raise restless(self.sobject.name)
 
         parts = self.with_present_fields(read)
         columns = {name: pa.concat_arrays([part[name] for part, _ in parts]) for name in parts[0][0]}
@@ -100,3 +110,13 @@ class OpenObject:
         description = self.description.only(tuple(columns))
         replaces = Replacement(column, tuple(ids))
         yield to_source_batch(self.sobject, description, columns, rejects=rejects, replaces=replaces)
+
+
+def restless(stream: str) -> TransientError:
+    """No try brought all pages of a statement."""
+    return TransientError(
+        f"Salesforce lost the pages of {stream} {TRIES} times. The job is tried again and goes on where it was.",
+        code="crm-unavailable",
+        title="The CRM is unavailable",
+        source="salesforce",
+    )

@@ -126,7 +126,9 @@ class SalesforceSource:
     def _open_api(self) -> SalesforceApi:
         settings = self._settings
         login = SalesforceLogin(settings, self._run, PATIENCE)
-        quota = QuotaGuard(settings.salesforce_quota_percent_total, settings.salesforce_quota_percent_per_run)
+        places = (Place.from_json(cursor) for cursor in self._run.cursors.values())
+        spent = max((place.spent for place in places if place.spent_by == self._run.job_id), default=0)
+        quota = QuotaGuard(settings.salesforce_quota_percent_total, settings.salesforce_quota_percent_per_run, spent)
         redis_url = queue_settings().redis_url.get_secret_value()
         return SalesforceApi(
             login.open(),

@@ -1,4 +1,5 @@
-"""The way of one object's reading, phase by phase, with a checkpoint after each page (domain/salesforce/places.py)."""
+"""The way of one object's reading, phase by phase, with a checkpoint after each page of a window and after each phase
+(domain/salesforce/places.py)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -7,8 +8,8 @@ from typing import Final
 
 from services.ingest.adapters.salesforce.api import LocatorLost
 from services.ingest.adapters.salesforce.bulk import JobLost
-from services.ingest.adapters.salesforce.reading import OpenObject
-from services.ingest.adapters.salesforce.windows import TRIES, Steps, WindowReader, restless
+from services.ingest.adapters.salesforce.reading import TRIES, OpenObject, restless
+from services.ingest.adapters.salesforce.windows import Steps, WindowReader
 from services.ingest.domain.salesforce.places import Place, begin_changes, begin_whole, why_whole
 from services.ingest.domain.salesforce.soql import (
     Window,
@@ -18,7 +19,7 @@ from services.ingest.domain.salesforce.soql import (
     to_moment,
     to_stamp,
 )
-from services.ingest.domain.sources import Checkpoint, ScanEnd, SourceBatch, SourceEvent
+from services.ingest.domain.sources import ScanEnd, SourceEvent
 from shared.errors import TerminalError
 
 _SHORTEST_SPAN: Final = timedelta(minutes=2)  # of the delete log, which knows whole minutes
@@ -58,7 +59,7 @@ class ObjectStream:
             yield self._windows.checkpoint(last)
         if last is None or not goes_on or self.backfill is None:
             last = yield from self._finish(self._begin(last))
-        yield Checkpoint(self.stream, last.to_json(), is_final=True)
+        yield self._windows.checkpoint(last, is_final=True)
 
     def _finish(self, place: Place) -> Steps:
         while place.phase != "done":
@@ -152,7 +153,7 @@ class ObjectStream:
         deletions = self.open.api.deletions(self.open.sobject.name, start, to_stamp(now))
         if deletions is not None:
             unseen = tuple(id for id in deletions.ids if id not in self._windows.seen_deleted)
-            yield from self._read_again(unseen)
+            yield from self.open.fetch_ids("Id", unseen)
             return replace(done, deleted_until=deletions.until)
         if self._has_scanned_again:
             return replace(done, deleted_until=None)
@@ -165,12 +166,3 @@ class ObjectStream:
             read_whole_until=place.read_whole_until,
             deleted_until=None,
         )
-
-    def _read_again(self, ids: tuple[str, ...]) -> Iterator[SourceBatch]:
-        for _ in range(TRIES):
-            try:
-                yield from self.open.fetch_ids("Id", ids)
-                return
-            except (LocatorLost, JobLost):
-                continue
-        raise restless(self.stream)

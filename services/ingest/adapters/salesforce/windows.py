@@ -2,22 +2,21 @@
 
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from services.ingest.adapters.salesforce.api import LocatorLost, is_too_slow
 from services.ingest.adapters.salesforce.bulk import JobLost
-from services.ingest.adapters.salesforce.reading import OpenObject
+from services.ingest.adapters.salesforce.reading import TRIES, OpenObject, restless
 from services.ingest.domain.batches import to_flags
 from services.ingest.domain.salesforce.places import Place
-from services.ingest.domain.salesforce.soql import LONGEST_GET, count_window, in_order, select_window
+from services.ingest.domain.salesforce.soql import LONGEST_GET, count_window, in_order, select_window, to_stamp
 from services.ingest.domain.sources import Checkpoint, Reject, SourceBatch, SourceEvent
 from shared.errors import TerminalError, TransientError
 
 Steps: TypeAlias = Generator[SourceEvent, None, Place]
-TRIES: Final = 4
 
 
 @dataclass
@@ -73,11 +72,12 @@ class WindowReader:
     def in_order(self, place: Place) -> Steps:
         """Pages by `(cursor, Id)`. A lost locator or a field that went away costs one page, not the window."""
         for _ in range(TRIES):
+            end = place.window.until or to_stamp(self.open.api.now)
             soql = select_window(self.open.description, place.window, is_ordered=True)
             try:
                 for columns, rejects in self.open.fetch(soql):
                     yield from self._batches(place, columns, rejects)
-                    after = self._last_of(columns, place)
+                    after = self._last_of(columns, place, end)
                     if after is not None:
                         place = replace(place, after=after)
                         yield self.checkpoint(place)
@@ -88,15 +88,12 @@ class WindowReader:
                 self.open.redescribe(error)
         raise restless(self.stream)
 
-    def _last_of(self, columns: dict[str, pa.Array], place: Place) -> tuple[str, str] | None:
-        """The greatest place of a page that lies in the window; none without an end.
+    def _last_of(self, columns: dict[str, pa.Array], place: Place, end: str) -> tuple[str, str] | None:
+        """The greatest place of a page that lies before `end`.
 
         A record that changes during the scan comes with its new stamp where the old one was; that is no place to go on
-        from. It lies at or after the window's end, which is the server's clock from before the scan.
+        from. It lies at or after `end`: the window's, or that of an open one, the server's clock from before the query.
         """
-        end = place.window.until
-        if end is None:
-            return None
         stamps, ids = columns[self.open.description.cursor].to_pylist(), columns["Id"].to_pylist()
         seen = [(stamp, id) for stamp, id in zip(stamps, ids) if stamp is not None and stamp < end]
         return max([*seen, place.after] if place.after else seen, default=None)
@@ -119,11 +116,13 @@ class WindowReader:
                 raise _lost_job(self.stream, lost.reason) from None
             self._has_remade_job = True
             return replace(place, phase="rows", after=None, bulk_job=None, locator=None)
-        self.open.bulk.discard(job_id)
         return self.then(place)
 
-    def checkpoint(self, place: Place) -> Checkpoint:
-        return Checkpoint(self.stream, place.to_json())
+    def checkpoint(self, place: Place, *, is_final: bool = False) -> Checkpoint:
+        """With what the job has spent by now, of which its next attempt goes on counting."""
+        run = self.open.run
+        place = replace(place, spent=self.open.api.spent, spent_by=run.job_id)
+        return Checkpoint(self.stream, place.to_json(), is_final=is_final)
 
     def _batches(
         self, place: Place, columns: dict[str, pa.Array], rejects: tuple[Reject, ...]
@@ -132,15 +131,6 @@ class WindowReader:
             deleted = pc.filter(columns["Id"], to_flags(columns["IsDeleted"]))
             self.seen_deleted.update(deleted.to_pylist())
         return self.open.batches(columns, rejects, is_scan=place.scan_of == self.open.run.job_id)
-
-
-def restless(stream: str) -> TransientError:
-    return TransientError(
-        f"Salesforce lost the pages of {stream} {TRIES} times. The job is tried again and goes on where it was.",
-        code="crm-unavailable",
-        title="The CRM is unavailable",
-        source="salesforce",
-    )
 
 
 def _lost_job(stream: str, reason: str) -> TransientError:

@@ -26,6 +26,8 @@ class Position:
     until: datetime | None = None
     after: str | None = None
     """Token or id of the page to go on with; None: the first."""
+    is_taken_over: bool = False
+    """Another job began it. What changed since then comes with one more reading of the same sync."""
 
     @property
     def is_scan(self) -> bool:
@@ -40,11 +42,16 @@ class Position:
         """The beginning of the next phase."""
         return replace(self, phase=phase, after=None)
 
+    def following(self, now: datetime, lookback: timedelta) -> "Position":
+        """The reading of what changed since this one began."""
+        return Position("changes", self.job_id, now, self.started - lookback)
+
     def to_cursor(self) -> dict[str, Any]:
         """As JSON."""
         moments = {name: getattr(self, name) for name in ("started", "since", "until")}
         texts = {name: None if moment is None else moment.isoformat() for name, moment in moments.items()}
-        return {"phase": self.phase, "job_id": self.job_id, "after": self.after, **texts}
+        told = {"phase": self.phase, "job_id": self.job_id, "after": self.after, "is_taken_over": self.is_taken_over}
+        return {**told, **texts}
 
 
 def to_position(cursor: dict[str, Any]) -> Position:
@@ -55,7 +62,15 @@ def to_position(cursor: dict[str, Any]) -> Position:
 
     started = moment("started")
     assert started is not None
-    return Position(cursor["phase"], cursor["job_id"], started, moment("since"), moment("until"), cursor.get("after"))
+    return Position(
+        cursor["phase"],
+        cursor["job_id"],
+        started,
+        moment("since"),
+        moment("until"),
+        cursor.get("after"),
+        cursor.get("is_taken_over", False),
+    )
 
 
 def next_position(
@@ -67,19 +82,20 @@ def next_position(
 ) -> Position:
     """Where this sync goes on in `stream`: within what was broken off, or at the beginning of a new reading.
 
-    A scan that another job began is begun anew, because its first half would count as gone.
+    A scan that another job began is begun anew, because its first half would count as gone. Another reading that it
+    began is taken over; `Position.following` comes after it.
     """
     stored = run.cursors.get(stream)
     position = None if stored is None else to_position(stored)
     if position is not None and position.job_id == run.job_id:
-        return position
+        return position.following(now, lookback) if position.is_taken_over and position.phase == "done" else position
     if window is not None:
         return Position("changes", run.job_id, now, window[0], window[1])
     if position is not None and not position.is_scan and position.phase != "done":
-        return replace(position, job_id=run.job_id)
+        return replace(position, job_id=run.job_id, is_taken_over=True)
     if position is None or position.phase != "done" or run.mode == "full":
         return Position("scan", run.job_id, now)
-    return Position("changes", run.job_id, now, position.started - lookback)
+    return replace(position, job_id=run.job_id).following(now, lookback)
 
 
 def window_stream(stream: str, window: tuple[datetime | None, datetime | None] | None) -> str:

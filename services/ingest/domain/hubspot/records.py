@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from services.ingest.domain.hubspot.objects import HISTORY_TABLE, PROPERTIES_TABLE, CrmObject, Link
-from services.ingest.domain.hubspot.rows import to_columns, to_extra, to_rows, to_text
+from services.ingest.domain.hubspot.rows import convert, to_columns, to_extra, to_rows, to_text
 from services.ingest.domain.sources import Reject, Replacement, SourceBatch
 
 Record: TypeAlias = Mapping[str, Any]
@@ -76,18 +76,22 @@ def to_link_batch(link: Link, ids: Sequence[str], pairs: Pairs, reading: Reading
 
 def to_history_batch(stage_property: str, records: Sequence[Record], reading: Reading) -> SourceBatch:
     """One row a moment at which a deal entered a stage."""
-    rows = [
-        {
-            "deal_id": str(record["id"]),
-            "stage_id": to_text(entry.get("value")),
-            "entered_at": to_text(entry.get("timestamp")),
-        }
-        for record in records
-        for entry in (record.get("propertiesWithHistory") or {}).get(stage_property) or []
-    ]
-    table = to_rows(HISTORY_TABLE, rows, key=["deal_id", "entered_at"])
+
+    def to_stages(record: Record) -> list[dict[str, str | None]]:
+        return [
+            {
+                "deal_id": str(record["id"]),
+                "stage_id": to_text(entry.get("value")),
+                "entered_at": to_text(entry.get("timestamp")),
+            }
+            for entry in (record.get("propertiesWithHistory") or {}).get(stage_property) or []
+        ]
+
+    stages, rejects = convert("deals", records, to_stages)
+    table = to_rows(HISTORY_TABLE, [row for rows in stages for row in rows], key=["deal_id", "entered_at"])
     ids = (str(record["id"]) for record in records)
-    return SourceBatch(HISTORY_TABLE, table, is_scan=reading.is_scan, replaces=reading.replaces("deal_id", ids))
+    replaces = reading.replaces("deal_id", ids)
+    return SourceBatch(HISTORY_TABLE, table, rejects, is_scan=reading.is_scan, replaces=replaces)
 
 
 def to_merge_batch(table: str, records: Sequence[Record], reading: Reading) -> SourceBatch:

@@ -1,13 +1,19 @@
 """Rows of a RAW table from Python values: text as the source wrote it."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 import pyarrow as pa
 
 from services.ingest.domain.batches import build_batch
 from services.ingest.domain.raw_schema import source_columns
+from services.ingest.domain.sources import Reject
+
+SHAPE_ERRORS: Final = (AttributeError, KeyError, TypeError, ValueError, OverflowError)
+"""What reading a JSON value of another shape than the documentation's raises."""
+
+T = TypeVar("T")
 
 
 def to_text(value: Any) -> str | None:
@@ -21,6 +27,18 @@ def to_extra(values: Mapping[str, Any]) -> str | None:
     """A JSON object of text, names sorted, without those that have no value; None where nothing is left."""
     kept = {name: text for name in sorted(values) if (text := to_text(values[name])) is not None}
     return json.dumps(kept, ensure_ascii=False, separators=(",", ":")) if kept else None
+
+
+def convert(stream: str, entries: Iterable[Any], to_row: Callable[[Any], T]) -> tuple[list[T], tuple[Reject, ...]]:
+    """What each entry becomes; those of another shape than `to_row` reads are rejected with their content."""
+    rows, rejects = [], []
+    for entry in entries:
+        try:
+            rows.append(to_row(entry))
+        except SHAPE_ERRORS:
+            reason = "it has another shape than HubSpot's documentation says"
+            rejects.append(Reject(stream, 0, reason, json.dumps(entry, ensure_ascii=False)))
+    return rows, tuple(rejects)
 
 
 def to_rows(

@@ -37,6 +37,9 @@ class Place:
     """`until` of the last whole reading that ended."""
     deleted_until: str | None = None
     """What was deleted is known up to here; None where only a whole reading can tell."""
+    spent: int = 0
+    """API requests that the job `spent_by`, all of its attempts together, had made when it came here."""
+    spent_by: str = ""
 
     @classmethod
     def from_json(cls, cursor: Mapping[str, Any]) -> Self:
@@ -55,7 +58,7 @@ class Place:
 
     @property
     def window(self) -> Window:
-        """What the phase reads. `late` is open to the future."""
+        """What the phase reads. `late` is open to the future: what changes once more meanwhile is still found."""
         if self.phase == "late":
             return Window(self.until, None, self.after)
         return Window(self.since, self.until, self.after)

@@ -19,6 +19,8 @@ from services.ingest.domain.sources import Reject, Replacement, SourceBatch
 _NUMBERS: Final = frozenset({"int", "long", "double", "currency", "percent"})
 _PLAIN_DECIMAL: Final = pa.decimal128(38, 18)
 _REJECTED_CHARACTERS: Final = 2_000
+# A row must fit: Salesforce lets the long texts of one record have 1.6 million characters.
+_BLOCK_BYTES: Final = 32 * 1024 * 1024
 _HEADER: Final = b'"Id"'  # all values are quoted, and Id is asked for first
 
 
@@ -48,18 +50,20 @@ def read_csv(fields: Sequence[str], types: Mapping[str, str], file: BinaryIO) ->
     when writing (Bulk guide, "Prepare CSV Files"); what is read is never that, so it stays text.
 
     Pages after the first are said to come with a header as well as without one: both are read, since the columns are in
-    the order that was asked for (Bulk guide, from API version 50).
+    the order that was asked for (Bulk guide, from API version 50). An empty one has no rows.
 
     Raises:
         MalformedCsv: it breaks off, or has other columns.
     """
     head = file.read(len(_HEADER))
     file.seek(0)
+    if not head:
+        return {field: pa.array([], pa.string()) for field in fields}
     names = None if head == _HEADER else list(fields)
     try:
         table = pa_csv.read_csv(
             file,
-            read_options=pa_csv.ReadOptions(column_names=names),
+            read_options=pa_csv.ReadOptions(column_names=names, block_size=_BLOCK_BYTES),
             parse_options=pa_csv.ParseOptions(newlines_in_values=True),
             convert_options=pa_csv.ConvertOptions(
                 column_types={field: pa.string() for field in fields},
