@@ -4,7 +4,7 @@ A record's row is there from the event until a sync has landed the record. At mo
 source: `shared/jobs/transitions.py` counts the requests that came while one runs.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final

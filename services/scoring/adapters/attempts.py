@@ -3,8 +3,7 @@ account may have been its cause. Kept in the operations database, beside the job
 """
 
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, Protocol
 
 import sqlalchemy as sa
@@ -17,6 +16,7 @@ from shared.jobs.fenced import fenced_write
 from shared.jobs.transitions import note_progress
 from shared.logging import get_logger
 from shared.operations.database import OperationsDatabase
+from shared.operations.outages import outage_as_transient
 from shared.operations.models import AccountAttempt
 
 log = get_logger(__name__)
@@ -53,12 +53,12 @@ class JobAttempts:
 
     def read(self) -> dict[str, int]:
         query = sa.select(AccountAttempt.account_id, AccountAttempt.attempts)
-        with _available(), self._database.read() as session:
+        with outage_as_transient(), self._database.read() as session:
             rows = session.execute(query.where(AccountAttempt.job_id == self._job_id)).all()
         return {row.account_id: row.attempts for row in rows}
 
     def note(self, begun: Mapping[str, int], ended: Collection[str], *, is_place: bool) -> None:
-        with _available(), fenced_write(self._database, self._job_id, self._fence) as session:
+        with fenced_write(self._database, self._job_id, self._fence) as session:
             self._forget(session, [*begun, *ended])
             rows = [{"job_id": self._job_id, "account_id": one, "attempts": count} for one, count in begun.items()]
             if rows:
@@ -133,15 +133,3 @@ class Turns:
         for name in ended:
             self._begun.pop(name, None)
         return ended
-
-
-@contextmanager
-def _available() -> Iterator[None]:
-    try:
-        yield
-    except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
-        raise TransientError(
-            "The operations database could not note which accounts are asked about, so none was. It is tried again.",
-            code="operations-unavailable",
-            title="The operations database is unavailable",
-        ) from error
