@@ -6,7 +6,6 @@ file for the questions that it has asked.
 
 import json
 import os
-import resource
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -80,10 +79,16 @@ def main() -> None:
     ended = JobStore(database).get(job.id)
     if ended.state != JobState.SUCCEEDED:
         raise SystemExit(f"the scoring {ended.state}: {ended.error}")
-    took["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    took["peak_mb"] = _read_peak_mb()
     if asked:
         _write(Path(asked), model.questions, settings)
     print(json.dumps({**took, "result": ended.result}))
+
+
+def _read_peak_mb() -> float:
+    """Of this process's memory; `getrusage` begins with that of the process that has started this one."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
 
 
 def _write(path: Path, questions: list[dict[str, Any]], settings: ScoringSettings) -> None:

@@ -9,7 +9,9 @@ import numpy as np
 import sqlalchemy as sa
 
 from evaluation.metrics import Flags, Floats
+from services.scoring.adapters.lead_model import LeadModel
 from services.scoring.adapters.models import open_model
+from services.scoring.domain.interview import ModelReply
 from services.scoring.flow import score_accounts
 from services.scoring.settings import ScoringSettings
 from shared.warehouse import Warehouse
@@ -80,11 +82,17 @@ class Answers:
         }
 
 
-def ask(warehouse: Warehouse, settings: ScoringSettings, account_ids: Sequence[str], job_id: str) -> Answers:
-    """Score these accounts, also such as were scored before, and read their leads."""
+def ask(
+    warehouse: Warehouse, settings: ScoringSettings, account_ids: Sequence[str], job_id: str, *, seed_shift: int = 0
+) -> Answers:
+    """Score these accounts, also such as were scored before, and read their leads. `seed_shift`: with other seeds than
+    the product's own, which are the same for the same question."""
     request = {"scope": {"account_ids": list(account_ids)}, "force": True}
     started = time.perf_counter()
-    score_accounts(AskingJob(job_id, request), warehouse, open_model(settings), settings)
+    model = open_model(settings)
+    if seed_shift:
+        _shift_seeds(model, seed_shift)
+    score_accounts(AskingJob(job_id, request), warehouse, model, settings)
     seconds = time.perf_counter() - started
     query = sa.text("select * from reverse_etl_outbound.lead_scores where account_id in :wanted")
     with warehouse.outbound() as connection:
@@ -93,3 +101,14 @@ def ask(warehouse: Warehouse, settings: ScoringSettings, account_ids: Sequence[s
         )
         by_id = {row["account_id"]: dict(row) for row in rows.mappings()}
     return Answers([by_id[account_id] for account_id in account_ids], seconds)
+
+
+def _shift_seeds(model: LeadModel, by: int) -> None:
+    plain = model.ask
+
+    async def ask_with_other_seed(
+        messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any], seed: int, num_predict: int
+    ) -> ModelReply:
+        return await plain(messages, schema, (seed + by) % 2**31, num_predict)
+
+    setattr(model, "ask", ask_with_other_seed)

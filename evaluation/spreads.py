@@ -55,3 +55,13 @@ def render(result: Mapping[str, Any]) -> Iterator[str]:
             f"  {one['account_id']}: baseline {one['baseline_score']}, LLM {one['llm_score']},"
             f" final {one['lead_score']}, tiers {''.join(one['tier'])}, {one['pitches']} pitches"
         )
+
+
+def render_all(result: Mapping[str, Any]) -> Iterator[str]:
+    """Each way of asking after the other."""
+    for name, value in result.items():
+        if isinstance(value, Mapping):
+            yield f"{name.replace('_', ' ')}:"
+            yield from render(value)
+        else:
+            yield f"{name}: {value}"

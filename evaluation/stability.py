@@ -12,12 +12,15 @@ from typing import Any, Final
 from evaluation.asked import ask
 from evaluation.mock_market import MarketSize, MockMarket
 from evaluation.small_model import model_settings
-from evaluation.spreads import render, summarise
+from evaluation.spreads import render_all as render
+from evaluation.spreads import summarise
 
 __all__ = ["render", "run"]
 
 ACCOUNTS: Final = int(os.environ.get("EVAL_STABLE_ACCOUNTS", "8"))
 REPEATS: Final = int(os.environ.get("EVAL_REPEATS", "5"))
+# The product's seeds follow from the question; others tell how much of an answer is chance.
+_SHIFTS: Final = {"same_seeds": 0, "other_seeds": 1000}
 _MARKET: Final = MarketSize(accounts=300, visits=4_000)
 
 
@@ -27,8 +30,14 @@ def run() -> dict[str, Any]:
         market = MockMarket(_MARKET, Path(folder))
         market.marts.build(market.days[-1])
         ids = _spread(market, ACCOUNTS)
-        rounds = [ask(market.marts.warehouse, settings, ids, f"round-{number}") for number in range(REPEATS)]
-        return {**summarise(rounds), "bound": settings.score_bound, "temperature": settings.temperature}
+        told: dict[str, Any] = {"bound": settings.score_bound, "temperature": settings.temperature}
+        for name, shift in _SHIFTS.items():
+            rounds = [
+                ask(market.marts.warehouse, settings, ids, f"{name}-{number}", seed_shift=shift * number)
+                for number in range(REPEATS)
+            ]
+            told[name] = summarise(rounds)
+        return told
 
 
 def _spread(market: MockMarket, count: int) -> list[str]:

@@ -1,7 +1,7 @@
 """llama.cpp's own HTTP server with the small model: `python -m local.llama_server --port 8080`.
 
-It speaks OpenAI's API (/v1/chat/completions, /v1/models), so that GTM_MODEL_API=openai can be tried on a machine that has
-neither vLLM nor LM Studio. The model's name is the same as that of `local.model_server`.
+It speaks OpenAI's API (/v1/chat/completions, /v1/models), so that GTM_MODEL_API=openai can be tried on a machine that
+has neither vLLM nor LM Studio. The model's name is the same as that of `local.model_server`.
 """
 
 import argparse

@@ -7,13 +7,14 @@ the last. One worker does a whole scoring: the model servers set the pace, and o
 
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 from services.scoring.adapters.activity import settle_activity
-from services.scoring.adapters.asking import WINDOW_ACCOUNTS, Asking
+from services.scoring.adapters.asking import Asking
 from services.scoring.adapters.attempts import AttemptLog, RunAttempts, Turns
 from services.scoring.adapters.batches import LeadBatches
 from services.scoring.adapters.interviews import Interviewer
@@ -21,7 +22,7 @@ from services.scoring.adapters.lead_model import LeadModel, ModelUnavailable
 from services.scoring.adapters.marts import read_accounts
 from services.scoring.adapters.model_errors import to_unreachable
 from services.scoring.adapters.plan import PlanQuery, QuestionVersion, ScoringPlan, read_open, read_plan
-from services.scoring.adapters.profiles import PlannedProfiles
+from services.scoring.adapters.profiles import PlannedProfiles, read_ahead
 from services.scoring.adapters.texts import read_policy, read_prompt
 from services.scoring.adapters.tiers import settle_tiers, show_tiers
 from services.scoring.adapters.upserts import prepare_outbound, read_job_totals
@@ -39,6 +40,7 @@ from shared.jobs.context import JobContext
 from shared.warehouse import Warehouse
 
 _WAKE_SECONDS: Final = 1.0  # how soon a cancel is noticed while the server is away
+_THREADS: Final = 3
 _Answer = TypeVar("_Answer")
 _Windows = AsyncGenerator[list[AccountProfile], None]
 
@@ -99,6 +101,8 @@ class _Run:
         """The job's result."""
         prompt, policy = read_prompt(self.settings.prompt_path), read_policy(self.settings.policy_path)
         interviewer = Interviewer(self.model, prompt, policy, self.settings.num_predict)
+        # One reads, one writes, one notes: each thread more would keep memory of its own.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, "warehouse"))
         self.job.report("plan", 0, None, "accounts")
         async with self.model:
             try:
@@ -181,7 +185,7 @@ class _Questions:
             await asyncio.to_thread(self._turns.read)
             await self._ask_suspects()
             planned = PlannedProfiles(self._run.warehouse, self._query, self._plan, self._turns.earlier)
-            await self._ask(_read_ahead(planned), self._run.model.slots)
+            await self._ask(read_ahead(planned), self._run.model.slots)
             if asking.held and not asking.has_answered:
                 raise asking.failure
             asking.results, asking.held = [*asking.results, *asking.held], []
@@ -236,18 +240,6 @@ class _Questions:
         tally, phase = self._run.tally, "wait-for-model" if self._run.model.is_away else "score"
         done = tally.scored + tally.failed + len(self._asking.results)
         self._run.job.report(phase, done, self._plan.done + self._plan.open, "accounts")
-
-
-async def _read_ahead(planned: PlannedProfiles) -> _Windows:
-    """Windows of profiles; the next slice is read while one is asked about."""
-    upcoming = asyncio.create_task(asyncio.to_thread(planned.read))
-    try:
-        while (profiles := await upcoming) is not None:
-            upcoming = asyncio.create_task(asyncio.to_thread(planned.read))
-            for start in range(0, len(profiles), WINDOW_ACCOUNTS):
-                yield profiles[start : start + WINDOW_ACCOUNTS]
-    finally:
-        upcoming.cancel()
 
 
 async def _alone(profile: AccountProfile) -> _Windows:

@@ -8,8 +8,7 @@ import pytest
 from evaluation import results
 from evaluation.__main__ import NAMES, main
 from evaluation.asked import Answers
-from evaluation.spreads import render as render_spreads
-from evaluation.spreads import summarise
+from evaluation.spreads import render_all, summarise
 from evaluation.tables import render as render_tables
 
 
@@ -44,7 +43,8 @@ def test_spreads_are_the_largest_less_the_smallest_of_each_account() -> None:
     assert told["spread_of_final_score"] == {"mean": 12.5, "largest": 15}
     assert (told["accounts_with_one_tier"], told["accounts_with_one_pitch_source"]) == (0, 1)
     assert (told["accounts_with_one_pitch"], told["template_pitches"], told["answers"]) == (1, 4, 6)
-    shown = "\n".join(render_spreads(told))
+    shown = "\n".join(render_all({"bound": 10, "same_seeds": told}))
+    assert shown.startswith("bound: 10\nsame seeds:\n")
     assert "a0: baseline 50, LLM [40, 90, 60], final [45, 60, 60], tiers BAA, 2 pitches" in shown
 
 

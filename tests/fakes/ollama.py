@@ -71,6 +71,7 @@ class FakeOllama(WireServer):
         self.on_chat: Callable[[dict[str, Any]], None] = _nothing
         self.pull_error: str | None = None
         self.load_error: str | None = None
+        self.listing: list[dict[str, Any]] | None = None  # /v1/models of another kind of server
         self.runner = Runner()
         self._routes: dict[str, tuple[str, Callable[[bytes], Any]]] = {
             "/": ("GET", self._root),
@@ -132,6 +133,8 @@ class FakeOllama(WireServer):
         return _to_lines([{"status": "pulling manifest"}, layer, last])
 
     def _openai_models(self, _: bytes) -> Reply:
+        if self.listing is not None:
+            return to_json({"object": "list", "data": self.listing})
         return to_openai_models(list(self.models))
 
     def _counts(self, _: bytes) -> Reply:

@@ -63,10 +63,25 @@ def test_tokens_and_endings_are_read(ollama: FakeOllama) -> None:
     assert not with_openai(ollama).is_done
 
 
-def test_a_listing_names_the_build_where_it_can(ollama: FakeOllama) -> None:
-    async def describe(model: LeadModel) -> tuple[str, str]:
-        return await model.describe()
+async def describe(model: LeadModel) -> tuple[str, str]:
+    return await model.describe()
 
+
+def test_a_build_is_known_by_what_its_listing_says_of_the_model_alone(ollama: FakeOllama) -> None:
+    def digest_of(**changes: Any) -> str:
+        meta = {"n_params": 8_030_000_000, "size": 4_920_000_000, "n_ctx": 4096} | changes.pop("meta", {})
+        listed = {"id": "llama3.1", "created": 1, "owned_by": "llamacpp", "meta": meta}
+        ollama.listing = [listed | changes]
+        found: str = with_openai(ollama, describe)[1]
+        return found
+
+    known = digest_of()
+    assert digest_of(created=2, meta={"n_ctx": 8192}) == known, "the time of the call and the server's window"
+    assert digest_of(meta={"size": 8_500_000_000}) != known, "another quantization"
+    assert digest_of(digest="sha256:abc") == "sha256:abc"
+
+
+def test_a_listing_names_the_build_where_it_can(ollama: FakeOllama) -> None:
     name, digest = with_openai(ollama, describe)
     assert (name, with_openai(ollama, describe)[1]) == ("llama3.1", digest), "the same listing, the same hash"
     ollama.models["mistral:latest"] = "digest-two"

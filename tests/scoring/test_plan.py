@@ -64,6 +64,7 @@ def in_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages of two accounts, slices of one, windows of one."""
     monkeypatch.setattr(flow, "read_plan", partial(read_plan, page=2))
     monkeypatch.setattr(profiles, "SLICE_ACCOUNTS", 1)
+    monkeypatch.setattr(profiles, "WINDOW_ACCOUNTS", 1)
     monkeypatch.setattr(asking, "WINDOW_ACCOUNTS", 1)
 
 

@@ -8,12 +8,12 @@ from typing import Final
 
 from services.scoring.adapters.interviews import Interviewer
 from services.scoring.adapters.lead_model import ModelUnavailable
+from services.scoring.adapters.profiles import WINDOW_ACCOUNTS
 from services.scoring.domain.interview import Interview
 from services.scoring.domain.patience import CircuitBreaker
 from services.scoring.domain.profile import AccountProfile
 from services.scoring.domain.written_off import Outcome
 
-WINDOW_ACCOUNTS: Final = 32  # waiting for their turn; about as many may have to be asked one by one after a crash
 _MOMENT_SECONDS: Final = 1.0  # how soon a cancel is noticed while the model thinks
 _Windows = AsyncGenerator[list[AccountProfile], None]
 _Waiting = asyncio.Queue[AccountProfile | None]

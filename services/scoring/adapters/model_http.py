@@ -3,10 +3,12 @@
 import asyncio
 import importlib.util
 import json
+import ssl
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import httpx
@@ -56,7 +58,6 @@ class ModelHttp:
         if api_key is not None:
             headers["Authorization"] = f"Bearer {api_key.get_secret_value()}"
         self._headers = headers
-        self._certificates = httpx.create_ssl_context(trust_env=False)
         self._idle: list[httpx.AsyncClient] = []
 
     @contextmanager
@@ -71,7 +72,7 @@ class ModelHttp:
     def _open(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(
             headers=self._headers,
-            verify=self._certificates,
+            verify=_certificates(),
             trust_env=False,
             follow_redirects=False,
             timeout=None,  # `call` bounds the whole; httpx's own are per read, which a slow drip never trips
@@ -101,6 +102,12 @@ class ModelHttp:
         except httpx.HTTPError as error:
             detail = f"{url}: {type(error).__name__} {error}".strip()
             raise ModelUnavailable(detail, is_sent=not isinstance(error, _NEVER_SENT)) from error
+
+
+@lru_cache
+def _certificates() -> ssl.SSLContext:
+    """The authorities that are trusted: read once a process, since that takes longer than a question."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 async def _read(response: httpx.Response, url: str) -> bytes:

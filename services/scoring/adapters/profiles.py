@@ -1,6 +1,7 @@
 """Profiles of the accounts that a scoring asks about, in the plan's order, a slice at a time."""
 
-from collections.abc import Collection
+import asyncio
+from collections.abc import AsyncGenerator, Collection
 from typing import Final
 
 from services.scoring.adapters.marts import read_accounts
@@ -9,6 +10,7 @@ from services.scoring.domain.profile import AccountProfile
 from shared.warehouse import Warehouse
 
 SLICE_ACCOUNTS: Final = 200
+WINDOW_ACCOUNTS: Final = 32  # whose turn comes together: about as many are asked about one by one after a crash
 
 
 class PlannedProfiles:
@@ -40,3 +42,15 @@ class PlannedProfiles:
         self.planned += len(taken)
         self.gone += len(wanted) - len(profiles)
         return profiles
+
+
+async def read_ahead(planned: PlannedProfiles) -> AsyncGenerator[list[AccountProfile], None]:
+    """Windows of profiles; the next slice is read while one is asked about."""
+    upcoming = asyncio.create_task(asyncio.to_thread(planned.read))
+    try:
+        while (profiles := await upcoming) is not None:
+            upcoming = asyncio.create_task(asyncio.to_thread(planned.read))
+            for start in range(0, len(profiles), WINDOW_ACCOUNTS):
+                yield profiles[start : start + WINDOW_ACCOUNTS]
+    finally:
+        upcoming.cancel()

@@ -72,6 +72,9 @@ ANSWER_SCHEMA: dict[str, Any] = {
 }
 
 
+_KEYS = frozenset((*LeadAnswer.model_fields, *Claim.model_fields))
+
+
 def parse_answer(text: str) -> LeadAnswer:
     """The answer in `text`, which may have white space around it and nothing else: no fence, no prose.
 
@@ -108,7 +111,12 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _describe(error: ValidationError) -> str:
     """Field and rule, without the model's own words."""
     parts = [
-        f"{'.'.join(str(part)[:40] for part in item['loc']) or 'answer'}: {item['msg']}"
+        f"{'.'.join(_name(part) for part in item['loc']) or 'answer'}: {item['msg']}"
         for item in error.errors(include_input=False, include_url=False)[:3]
     ]
     return "; ".join(parts) + "."
+
+
+def _name(part: int | str) -> str:
+    """A key that the model made up is told to nobody: the next question would hold it."""
+    return str(part) if isinstance(part, int) or part in _KEYS else "another key"

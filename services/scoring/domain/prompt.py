@@ -1,6 +1,7 @@
 """The question, built so that its constant part comes first (the server caches it) and the account last."""
 
 import json
+import re
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -9,6 +10,8 @@ from services.scoring.domain.answer import LeadAnswer
 from services.scoring.domain.profile import FIELDS, AccountProfile, strengths, weaknesses
 
 Message = dict[str, str]
+# What chat templates are made of. Nothing that is said after the examples needs it, so none of it gets through.
+_CONTROL = re.compile(r"[<>|]|\[/?INST\]", re.IGNORECASE)
 _MAX_STRENGTHS, _MAX_WEAKNESSES = 2, 1
 
 
@@ -56,7 +59,7 @@ def build_messages(prompt: Prompt, profile: AccountProfile, refusals: list[str])
     question = _dump(to_question(profile))
     if refusals:
         question += "\n" + prompt.retry.replace("{reasons}", " ".join(refusals))
-    return [*messages, {"role": "user", "content": question}]
+    return [*messages, {"role": "user", "content": _CONTROL.sub("", question)}]
 
 
 def _dump(content: Any) -> str:
