@@ -32,7 +32,7 @@ def test_only_faults_of_the_fake_are_told(capfd: pytest.CaptureFixture[str]) -> 
             client.sendall(b"GET / HT")
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # as the end of a process
         with socket.create_connection(address) as client:
-            client.sendall(b"POST / HTTP/1.1\r\nContent-Length: 20\r\n\r\n{\"inputs\":")
+            client.sendall(b'POST / HTTP/1.1\r\nContent-Length: 20\r\n\r\n{"inputs":')
         assert httpx.get(server.url).status_code == 204
         with pytest.raises(httpx.TransportError):
             httpx.get(f"{server.url}/fault")

@@ -174,8 +174,8 @@ class CrmClient:
         answer, has_halves = read_json(body)
         if has_halves:
             self._run.note(
-                f"{self._source} sent text with halves of characters in it, such as a cut emoji. No text can hold them, so "
-                "each is stored as U+FFFD."
+                f"{self._source} sent text with halves of characters in it, such as a cut emoji. No text holds them, "
+                "so each is stored as U+FFFD."
             )
         return answer
 

@@ -13,7 +13,7 @@ _CODE_KEYS: Final = ("errorCode", "category", "policyName", "errorType", "error"
 _MESSAGE_KEYS: Final = ("message", "error_description")
 _SCOPE_KEYS: Final = ("requiredGranularScopes", "requiredScopes")
 _MESSAGE_CHARACTERS: Final = 500
-# Half of a surrogate pair, escaped or as bytes: what a CRM leaves of an emoji that it cuts in two. Whole pairs match, too.
+# Half of a surrogate pair, escaped or as bytes: what a CRM leaves of an emoji that it cuts. Whole pairs match, too.
 _PERHAPS_HALF: Final = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
 _HALF: Final = re.compile("[\ud800-\udfff]")
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Final
 
 _CHUNK_BYTES: Final = 1 << 20
-_LARGEST_CHUNK_BYTES: Final = 16 << 20
-LONGEST_LINE_BYTES: Final = 64 << 20
+_LARGEST_CHUNK_BYTES: Final = 4 << 20
+LONGEST_LINE_BYTES: Final = 32 << 20  # a parser takes four bytes for a character of it, and an API has 512 MB
 
 
 class LineTooLong(ValueError):

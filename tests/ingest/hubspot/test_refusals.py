@@ -165,6 +165,22 @@ def test_record_without_an_id_is_rejected_with_its_content(
     assert query("select content from raw.rejects limit 1") == [(json.dumps(odd),)]
 
 
+def test_record_that_lost_its_properties_is_rejected_and_not_gone(
+    hubspot: FakeHubSpot, sync_hubspot: SyncHubSpot, query: Query
+) -> None:
+    odd = hubspot.portal.create("companies", name="Acme")
+    hubspot.portal.create("companies", name="Beta")
+    sync_hubspot(objects=["companies"])
+    hubspot.change_answer = lambda request, answer: (
+        {**answer, "results": [{"id": odd.id}, *answer["results"][1:]]}
+        if "/objects/companies?" in request and "archived=true" not in request
+        else answer
+    )
+    result = sync_hubspot(mode="full", objects=["companies"])
+    assert (result["rejected"], result["deleted"]) == (1, 0)
+    assert query("select name from raw.hubspot_companies where not is_deleted order by 1") == [("Acme",), ("Beta",)]
+
+
 def test_empty_account_lands_nothing_and_succeeds(sync_hubspot: SyncHubSpot, query: Query) -> None:
     result = sync_hubspot(objects=["contacts", "web_events", "email_events"])
     assert (result["rejected"], query("select count(*) from raw.hubspot_contacts")) == (0, [(0,)])

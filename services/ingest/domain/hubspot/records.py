@@ -35,9 +35,11 @@ def to_record_batch(
     is_scan: bool = False,
     is_deleted: bool = False,
 ) -> SourceBatch:
-    """The object's own rows. What is no record with an id and properties becomes a reject."""
+    """The object's own rows. What is no record with an id and properties becomes a reject; with an id it isn't gone."""
     good = [record for record in records if is_record(record)]
-    rejects = tuple(_reject(crm_object.name, record) for record in records if not is_record(record))
+    bad = [record for record in records if not is_record(record)]
+    rejects = tuple(_reject(crm_object.name, record) for record in bad)
+    held_back = tuple(str(one["id"]) for one in bad if isinstance(one, dict) and isinstance(one.get("id"), str | int))
     values = [record["properties"] for record in good]
     sources = crm_object.columns
     mapped = {names[0] for names in sources.values()}  # what the others say is kept beside
@@ -55,7 +57,7 @@ def to_record_batch(
         extra=[to_extra(one) for one in unmapped],
         is_deleted=is_deleted,
     )
-    return SourceBatch(crm_object.table, table, rejects, fields=fields, is_scan=is_scan)
+    return SourceBatch(crm_object.table, table, rejects, fields=fields, is_scan=is_scan, held_back=held_back)
 
 
 def to_gone_batch(table: str, column: str, ids: Iterable[str]) -> SourceBatch:
