@@ -39,7 +39,7 @@ reset: down ## forget everything: warehouse, jobs, logs (asks first; FORCE=1 doe
 	rm -rf "$${GTM_DATA_DIR:-var}"
 
 ##@ Change it
-.PHONY: setup check format lint types lock docker-smoke bench eval sequences mutants conservation crm-truth sync-kills change-events webhook-burst model-outage
+.PHONY: setup check format lint types lock docker-smoke bench eval sequences mutants conservation crm-truth sync-kills change-events webhook-burst model-outage long-journeys
 setup: $(STAMP) ## install everything into .venv
 
 check: lint types workflows ## all that CI checks beside the tests
@@ -90,6 +90,9 @@ sync-kills: $(STAMP) ## a sync whose worker is killed ten times on its way: noth
 
 change-events: $(STAMP) ## a burst of events through real processes, compared with a whole build
 	CHANGE_EVENTS=1 $(BIN)/python -m pytest -q tests/e2e/test_change_events.py
+
+long-journeys: $(STAMP) ## third-party exports the whole way, and a build whose worker is killed, through real processes
+	LONG_JOURNEYS=1 $(BIN)/python -m pytest -q tests/e2e/test_account_journey.py tests/e2e/test_kills.py -k "exports or build"
 
 model-outage: $(STAMP) ## the model server killed in the middle of a batch, and back after OUTAGE seconds
 	OUTAGE_SECONDS=$(or $(OUTAGE),20) $(BIN)/python -m pytest -q tests/e2e/test_model_outage.py -k later

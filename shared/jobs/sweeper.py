@@ -12,7 +12,6 @@ from pathlib import Path
 from types import FrameType
 
 import redis
-import sqlalchemy as sa
 from celery import Celery
 from kombu.exceptions import OperationalError
 
@@ -24,6 +23,7 @@ from shared.jobs.leases import Leases
 from shared.jobs.refreshes import forget_old_events, start_overdue
 from shared.logging import configure_logging, get_logger
 from shared.operations.database import operations_database
+from shared.operations.outages import OUTAGES
 from shared.settings import OperationsSettings, QueueSettings, operations_settings, queue_settings
 
 log = get_logger(__name__)
@@ -76,7 +76,7 @@ def run(stop: threading.Event, alive_file: Path) -> None:
         try:
             sweeper.sweep()
             alive_file.touch()
-        except (redis.RedisError, OperationalError, sa.exc.OperationalError, OSError) as error:
+        except (redis.RedisError, OperationalError, *OUTAGES, OSError) as error:
             log.warning("sweep_failed", reason=str(error))
         stop.wait(operations.sweep_seconds)
 

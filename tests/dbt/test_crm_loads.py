@@ -116,8 +116,8 @@ def test_what_leaves_the_crms_leaves_the_marts_and_guards_tell_quiet_from_broken
     _check_quiet(leaving, quiet)
     failed = [("volume", "hubspot", "hubspot_companies", "fail")]
     living = "select count(*) from analytics.dim_accounts"
-    assert (shrinking.ask("less", CHECKS), shrinking.ask("less", living)) == (failed, [(18,)])
-    assert (shrinking.ask("accepted", CHECKS), shrinking.ask("accepted", living)) == ([], [(6,)])
+    assert (shrinking.ask("less", CHECKS), shrinking.ask("less", living)) == (failed, [(36,)])
+    assert (shrinking.ask("accepted", CHECKS), shrinking.ask("accepted", living)) == ([], [(12,)])
 
 
 def _let_records_leave(crms: Crms) -> tuple[int, list[str]]:
@@ -187,17 +187,17 @@ def _check_quiet(crms: Crms, loads: Sequence[str]) -> None:
 
 
 def _lose_records(crms: Crms) -> None:
-    """Of 30 companies 12 go without a word, which a whole reading finds; then 12 more, which is too much to believe."""
+    """Of 60 companies 24 go without a word, which a whole reading finds; then 24 more, which is too much to believe."""
     portal = crms.hubspot.portal
-    ids = [portal.create("companies", name=f"Company {number}").id for number in range(30)]
+    ids = [portal.create("companies", name=f"Company {number}").id for number in range(60)]
     companies: dict[str, Any] = {"source": "hubspot", "options": {"objects": ["companies"]}}
     crms.sync(**companies)
-    for one in ids[:12]:
+    for one in ids[:24]:
         portal.purge("companies", one)
     crms.sync(**companies, mode="full")
     crms.sync(**companies)
     crms.keep("less")
-    for one in ids[12:24]:
+    for one in ids[24:48]:
         portal.purge("companies", one)
     with pytest.raises(TerminalError) as caught:
         crms.sync(**companies, mode="full")

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -116,6 +117,7 @@ def test_many_events_on_few_accounts_become_few_rescores(house: House, ollama: F
 
 @pytest.mark.shared_data
 @pytest.mark.skipif(not EXPORTS.exists(), reason="the third-party exports lie beside the checkout, not in it")
+@pytest.mark.skipif("LONG_JOURNEYS" not in os.environ, reason="two pipelines and their repeats: make long-journeys")
 def test_real_exports_go_the_whole_way(tmp_path: Path, redis_binary: str, ollama: FakeOllama) -> None:
     own = House(tmp_path, redis_binary, ollama.url, {"GTM_FILES_ROOTS": str(EXPORTS)})
     hubspot = {"mapping": "hubspot_export", "path": str(EXPORTS / "hubspot_seeds")}

@@ -1,5 +1,6 @@
 """Workers killed with SIGKILL and a Redis that forgets: every accepted job ends, once in effect, within a minute."""
 
+import os
 import threading
 import time
 
@@ -28,6 +29,7 @@ def test_a_sync_whose_worker_is_killed_lands_once(house: House) -> None:
     assert house.wait(repeat["id"])["result"]["changed"] == 0
 
 
+@pytest.mark.skipif("LONG_JOURNEYS" not in os.environ, reason="three whole builds: make long-journeys")
 def test_a_build_whose_worker_is_killed_builds_the_same(house: House) -> None:
     house.wait(house.start("transform", "/v1/builds", {})["id"])
     before = read_checksums(house.warehouse)

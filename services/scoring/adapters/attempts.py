@@ -16,8 +16,8 @@ from shared.jobs.fenced import fenced_write
 from shared.jobs.transitions import note_progress
 from shared.logging import get_logger
 from shared.operations.database import OperationsDatabase
-from shared.operations.outages import outage_as_transient
 from shared.operations.models import AccountAttempt
+from shared.operations.outages import outage_as_transient
 
 log = get_logger(__name__)
 _ROWS_A_STATEMENT: Final = 500

@@ -115,9 +115,7 @@ score_rejects = sa.Table(
     _text("account_id", "account that was asked about"),
     _text("job_id", "job that asked"),
     _whole("attempt", "which answer, from 1"),
-    _text(
-        "reason_code", "first reason, such as not-json, schema-violated, truncated, aborted, digit, link, model-error"
-    ),
+    _text("reason_code", "first reason; docs/pitch-firewall.md has them all"),
     _text("reason", "every reason, in words"),
     _text("raw_answer", "what the model wrote, cut at 4000 characters; untrusted"),
     _time("rejected_at", "when"),

@@ -19,7 +19,7 @@ def to_delay(base_seconds: float, tries: int, retry_after: float | None) -> floa
 def to_probe_delay(base_seconds: float, failures: int, looks: int, retry_after: float | None) -> float:
     """Seconds before look number `looks` + 1 at a host that is left out.
 
-    The first waits as long as `failures` in a row of its answers ask for (a host that takes every look and refuses every
+    The first waits as long as `failures` in a row of its answers ask for (a host that takes every look and refuses each
     question must not be asked in a tight loop); the others come soon, for they ask nothing of it.
     """
     if looks == 0:

@@ -10,7 +10,6 @@ from pydantic import ValidationError
 from services.transform.domain.scoring_weights import ScoringWeights
 from shared.errors import TerminalError
 
-
 _MOST_ERRORS: Final = 5
 
 

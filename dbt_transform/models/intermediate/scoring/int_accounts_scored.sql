@@ -62,6 +62,8 @@ select
         || '|' || {{ bucket("open_opportunities", [1]) }}
         || '|' || {{ bucket("open_pipeline_usd", [1, 5000, 20000, 50000, 100000, 500000]) }}
         || '|' || cast(cast(floor(baseline_score / 5) as integer) as varchar)
+        {#- Other weights give other factors, which a rep is shown, also where the score stays in its five. #}
+        || '|' || '{{ var("weights_version", "unversioned") }}'
     ) as profile_hash,
     {{ audit_columns() }}
 from scored
