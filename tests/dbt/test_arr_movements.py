@@ -55,7 +55,7 @@ def test_movements_tie_to_the_subscriptions(built: BuiltTwice, tmp_path: Path) -
             ],
         },
     )
-    result = house.build(RecordingJob("ravenstack", {"select": "+fct_arr_movements"}))
+    result = house.build(RecordingJob("ravenstack"))
     assert result["nodes"]["failed"] == result["nodes"]["skipped"] == 0
 
     amounts = ", ".join(f"{kind}_arr_usd" for kind in KINDS)

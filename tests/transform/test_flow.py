@@ -1,8 +1,8 @@
 """One build as a job sees it: progress, result, and each way to fail."""
 
-from pathlib import re
+import re
+from pathlib import Path
 
-import Path
 import pytest
 
 from services.transform.domain.run_results import count_by_status
