@@ -113,6 +113,8 @@ def _run(what: str, parquet: Path, folder: Path) -> dict[str, float]:
 
 
 def _last_line(command: list[str], folder: Path) -> dict[str, float]:
-    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=folder)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
     figures: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
     return figures

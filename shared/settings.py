@@ -83,7 +83,7 @@ class WarehouseSettings(EnvSettings):
     data_dir: Path = Field(Path("var"), validation_alias="GTM_DATA_DIR")
     lock_timeout_seconds: float = Field(900, gt=0, validation_alias="GTM_WAREHOUSE_LOCK_TIMEOUT_SECONDS")
     duckdb_memory_limit: str = Field(
-        "224MB", pattern=r"^\d+(\.\d+)?\s*([KMGT]i?B)$", validation_alias="GTM_DUCKDB_WORKER_MEMORY_LIMIT"
+        "256MB", pattern=r"^\d+(\.\d+)?\s*([KMGT]i?B)$", validation_alias="GTM_DUCKDB_WORKER_MEMORY_LIMIT"
     )
     """DuckDB's part of a process that reads or lands, builds apart; the rest spills beside the file."""
     duckdb_threads: int = Field(2, ge=1, validation_alias="GTM_DUCKDB_WORKER_THREADS")
