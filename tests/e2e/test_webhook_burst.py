@@ -4,20 +4,16 @@ import base64
 import hmac
 import json
 import os
-import statistics
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import httpx
 import pytest
-import sqlalchemy as sa
 
-from shared.warehouse import Warehouse
-from tests.conftest import wait_until
 from tests.e2e.conftest import HUBSPOT_SECRET, PUBLIC_URL
 from tests.e2e.house import House
 from tests.fakes.hubspot import FakeHubSpot
+from tests.webhook_bursts import read_jobs, read_leads, read_marts, tell_waits, wait_for_quiet
 
 pytestmark = [
     pytest.mark.processes,
@@ -33,7 +29,7 @@ def test_calls_of_hubspot_are_few_pipelines_and_the_last_one_decides(house: Hous
     house.run_pipeline("mock", MARKET, limit=1)
     portal = hubspot.portal
     ids = [portal.create("companies", name=f"Storm {number}", numberofemployees="5").id for number in range(ACCOUNTS)]
-    known = {job["id"] for job in _jobs(house.apis["ingest"].url, "pipeline")}
+    known = {job["id"] for job in read_jobs(house.apis["ingest"].url, "pipeline")}
     started, waits = time.monotonic(), list[float]()
     with httpx.Client() as client:
         for number in range(ROUNDS):
@@ -44,14 +40,16 @@ def test_calls_of_hubspot_are_few_pipelines_and_the_last_one_decides(house: Hous
             waits.append(_call_of_hubspot(house, client, ids, number))
             time.sleep(max(0.0, started + 0.25 * number - time.monotonic()))  # paces the sender, waits for nothing
     seconds = time.monotonic() - started
-    _wait_for_quiet(house.apis["ingest"].url, "pipeline")
-    ended = [job for job in _jobs(house.apis["ingest"].url, "pipeline") if job["id"] not in known]
-    print(f"\n{ROUNDS * A_ROUND} events in {seconds:.1f} s: {len(ended)} pipelines; acknowledged in {_tell(waits)}")
+    wait_for_quiet(house.apis["ingest"].url, "pipeline")
+    ended = [job for job in read_jobs(house.apis["ingest"].url, "pipeline") if job["id"] not in known]
+    print(
+        f"\n{ROUNDS * A_ROUND} events in {seconds:.1f} s: {len(ended)} pipelines; acknowledged in {tell_waits(waits)}"
+    )
     assert {job["state"] for job in ended} == {"succeeded"} and 1 <= len(ended) <= 3
     accounts = [f"hubspot:{one}" for one in ids]
     expected = {f"hubspot:{one}": f"Storm {one} v{ROUNDS - 1}" for one in ids}
-    assert {one: row[0] for one, row in _leads(house.warehouse, accounts).items()} == expected
-    assert _leads(house.warehouse, accounts) == _marts(house.warehouse, accounts)
+    assert {one: row[0] for one, row in read_leads(house.warehouse, accounts).items()} == expected
+    assert read_leads(house.warehouse, accounts) == read_marts(house.warehouse, accounts)
 
 
 def _call_of_hubspot(house: House, client: httpx.Client, ids: Sequence[int], number: int) -> float:
@@ -75,43 +73,3 @@ def _call_of_hubspot(house: House, client: httpx.Client, ids: Sequence[int], num
     answer = client.post(house.apis["scoring"].url + path, content=body, headers=headers, timeout=20)
     assert answer.status_code == 202 and answer.json()["accepted"] == A_ROUND, answer.text
     return time.monotonic() - asked
-
-
-def _tell(waits: Sequence[float]) -> str:
-    cuts = statistics.quantiles(waits, n=100, method="inclusive")
-    return f"p50 {cuts[49] * 1000:.0f} ms, p99 {cuts[98] * 1000:.0f} ms"
-
-
-def _jobs(base: str, kind: str) -> list[dict[str, Any]]:
-    params: dict[str, Any] = {"kind": kind, "limit": 100}
-    items: list[dict[str, Any]] = []
-    while True:
-        page = httpx.get(f"{base}/v1/jobs", params=params, timeout=20).json()
-        items += page["items"]
-        if page["next_cursor"] is None:
-            return items
-        params["cursor"] = page["next_cursor"]
-
-
-def _wait_for_quiet(base: str, kind: str) -> None:
-    ended = ("succeeded", "failed", "cancelled")
-    wait_until(
-        lambda: all(job["state"] in ended for job in _jobs(base, kind)), f"no {kind} is left", seconds=800, poll=0.3
-    )
-
-
-def _leads(warehouse: Warehouse, accounts: Sequence[str]) -> dict[str, tuple[Any, ...]]:
-    return _by_account(warehouse, "reverse_etl_outbound.lead_scores", accounts)
-
-
-def _marts(warehouse: Warehouse, accounts: Sequence[str]) -> dict[str, tuple[Any, ...]]:
-    return _by_account(warehouse, "analytics.dim_accounts", accounts)
-
-
-def _by_account(warehouse: Warehouse, table: str, accounts: Sequence[str]) -> dict[str, tuple[Any, ...]]:
-    query = sa.text(f"select account_id, account_name, profile_hash, baseline_score from {table}")
-    with warehouse.core_beside_outbound() as connection:
-        rows = [tuple(row) for row in connection.execute(query).all()]
-    found = {row[0]: row[1:] for row in rows if row[0] in set(accounts)}
-    assert len(found) == len(accounts)
-    return found

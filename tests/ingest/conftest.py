@@ -142,3 +142,12 @@ def query(warehouse: Warehouse) -> Query:
             return [tuple(row) for row in connection.execute(sa.text(sql)).all()]
 
     return run
+
+
+@pytest.fixture
+def sources_dir(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A folder with one mapping, `test`: the test module's MAPPING."""
+    folder = tmp_path / "sources"
+    folder.mkdir()
+    (folder / "test.yml").write_text(request.module.MAPPING)
+    return folder

@@ -38,14 +38,6 @@ ROWS = [
 
 
 @pytest.fixture
-def sources_dir(tmp_path: Path) -> Path:
-    folder = tmp_path / "sources"
-    folder.mkdir()
-    (folder / "test.yml").write_text(MAPPING)
-    return folder
-
-
-@pytest.fixture
 def read(sync: Sync, sources_dir: Path, files_root: Path) -> Sync:
     jobs = (f"job-{number}" for number in count())
 

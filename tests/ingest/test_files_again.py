@@ -30,14 +30,6 @@ tables:
 
 
 @pytest.fixture
-def sources_dir(tmp_path: Path) -> Path:
-    folder = tmp_path / "sources"
-    folder.mkdir()
-    (folder / "test.yml").write_text(MAPPING)
-    return folder
-
-
-@pytest.fixture
 def read(settings: IngestSettings, sources_dir: Path, files_root: Path) -> ReadFolder:
     jobs = (f"job-{number}" for number in count())
 

@@ -24,14 +24,6 @@ Run = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def sources_dir(tmp_path: Path) -> Path:
-    folder = tmp_path / "sources"
-    folder.mkdir()
-    (folder / "test.yml").write_text(MAPPING)
-    return folder
-
-
-@pytest.fixture
 def run(sync: Sync, sources_dir: Path, files_root: Path) -> Run:
     jobs = (f"job-{number}" for number in count())
     options = {"mapping": "test", "path": str(files_root)}

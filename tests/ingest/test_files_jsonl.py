@@ -17,14 +17,6 @@ tables:
 
 
 @pytest.fixture
-def sources_dir(tmp_path: Path) -> Path:
-    folder = tmp_path / "sources"
-    folder.mkdir()
-    (folder / "test.yml").write_text(MAPPING)
-    return folder
-
-
-@pytest.fixture
 def read(settings: IngestSettings, sources_dir: Path, files_root: Path) -> ReadFolder:
     def run(**options: Any) -> FolderReading:
         return read_folder(settings.model_copy(update={"sources_dir": sources_dir}), files_root, **options)

@@ -3,12 +3,10 @@
 import asyncio
 import json
 import os
-import statistics
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -17,10 +15,11 @@ from standardwebhooks import Webhook
 
 from shared.operations.migrate import migrate
 from shared.warehouse import Warehouse
-from tests.conftest import RedisServer, wait_until
+from tests.conftest import RedisServer
 from tests.fakes.ollama import FakeOllama
 from tests.scoring.conftest import BuildMarts, account
 from tests.servers import ApiServer, start_sweeper, start_worker
+from tests.webhook_bursts import read_jobs, read_leads, read_marts, tell_waits, wait_for_quiet
 
 pytestmark = [
     pytest.mark.processes,
@@ -67,7 +66,7 @@ def test_events_of_accounts_are_few_rescores_and_the_last_one_decides(scoring: S
     url = f"{scoring.api.url}/v1/scorings"
     first = httpx.post(url, json={"scope": {"account_ids": accounts}}, timeout=20)
     assert first.status_code == 202
-    _wait_for_quiet(scoring.api.url, "scoring")
+    wait_for_quiet(scoring.api.url, "scoring")
     started, waits = time.monotonic(), list[float]()
     for number in range(ROUNDS):
         # Five of six events are of one account; the others take turns, and some are quiet for a while.
@@ -75,13 +74,14 @@ def test_events_of_accounts_are_few_rescores_and_the_last_one_decides(scoring: S
         _change(warehouse, sorted(set(named)), number)
         waits += asyncio.run(_deliver_all(scoring.api.url, named, number))
     seconds = time.monotonic() - started
-    _wait_for_quiet(scoring.api.url, "rescore")
-    runs = _jobs(scoring.api.url, "rescore")
+    wait_for_quiet(scoring.api.url, "rescore")
+    runs = read_jobs(scoring.api.url, "rescore")
     assert {job["state"] for job in runs} == {"succeeded"}
     per_account = [sum(job["subject"] == one for job in runs) for one in accounts]
-    print(f"\n{len(waits)} events in {seconds:.1f} s: {len(runs)} runs, {per_account}; acknowledged in {_tell(waits)}")
+    print(f"\n{len(waits)} events in {seconds:.1f} s: {len(runs)} runs, {per_account}; acknowledged", tell_waits(waits))
     assert len(runs) <= MOST_RUNS and min(per_account) >= 1
-    assert _leads(warehouse, accounts) == _marts(warehouse, accounts), "the row of each account is its last event's"
+    leads, marts = read_leads(warehouse, accounts), read_marts(warehouse, accounts)
+    assert leads == marts, "the row of each account is its last event's"
 
 
 def _change(warehouse: Warehouse, account_ids: Sequence[str], number: int) -> None:
@@ -118,43 +118,3 @@ async def _deliver_all(base: str, account_ids: Sequence[str], number: int) -> li
 
     async with httpx.AsyncClient(timeout=20) as client:
         return await asyncio.gather(*(deliver(client, step, one) for step, one in enumerate(account_ids)))
-
-
-def _tell(waits: Sequence[float]) -> str:
-    cuts = statistics.quantiles(waits, n=100, method="inclusive")
-    return f"p50 {cuts[49] * 1000:.0f} ms, p99 {cuts[98] * 1000:.0f} ms"
-
-
-def _jobs(base: str, kind: str) -> list[dict[str, Any]]:
-    params: dict[str, Any] = {"kind": kind, "limit": 100}
-    items: list[dict[str, Any]] = []
-    while True:
-        page = httpx.get(f"{base}/v1/jobs", params=params, timeout=20).json()
-        items += page["items"]
-        if page["next_cursor"] is None:
-            return items
-        params["cursor"] = page["next_cursor"]
-
-
-def _wait_for_quiet(base: str, kind: str) -> None:
-    ended = ("succeeded", "failed", "cancelled")
-    wait_until(
-        lambda: all(job["state"] in ended for job in _jobs(base, kind)), f"no {kind} is left", seconds=800, poll=0.3
-    )
-
-
-def _leads(warehouse: Warehouse, accounts: Sequence[str]) -> dict[str, tuple[Any, ...]]:
-    return _by_account(warehouse, "reverse_etl_outbound.lead_scores", accounts)
-
-
-def _marts(warehouse: Warehouse, accounts: Sequence[str]) -> dict[str, tuple[Any, ...]]:
-    return _by_account(warehouse, "analytics.dim_accounts", accounts)
-
-
-def _by_account(warehouse: Warehouse, table: str, accounts: Sequence[str]) -> dict[str, tuple[Any, ...]]:
-    query = sa.text(f"select account_id, account_name, profile_hash, baseline_score from {table}")
-    with warehouse.core_beside_outbound() as connection:
-        rows = [tuple(row) for row in connection.execute(query).all()]
-    found = {row[0]: row[1:] for row in rows if row[0] in set(accounts)}
-    assert len(found) == len(accounts)
-    return found
