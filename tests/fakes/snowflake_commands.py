@@ -1,0 +1,172 @@
+"""Statements that fakesnow does not know: session parameters, comments, grants, REMOVE, keys, who and where one is."""
+
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pyarrow as pa
+from fakesnow.transforms import stage
+
+from tests.fakes.snowflake_failures import Failure
+from tests.fakes.snowflake_results import Answer, to_rowtype
+
+if TYPE_CHECKING:
+    from tests.fakes.snowflake_session import Session
+
+_DONE: Final = "Statement executed successfully."
+_LITERAL: Final = r"('(?:[^'\\]|''|\\.)*'|\$\$.*?\$\$)"
+_NAME: Final = r'((?:"[^"]+"|[\w$]+)(?:\.(?:"[^"]+"|[\w$]+)){0,3})'
+_SET: Final = re.compile(rf"alter\s+session\s+set\s+(\w+)\s*=\s*({_LITERAL}|\S+)\s*;?\s*$", re.I | re.S)
+_UNSET: Final = re.compile(r"alter\s+session\s+unset\s+(\w+)", re.I)
+_COMMENT: Final = re.compile(
+    rf"comment\s+(?:if\s+exists\s+)?on\s+(\w+)\s+{_NAME}\s+is\s+{_LITERAL}\s*;?\s*$", re.I | re.S
+)
+_ALTER_COMMENTS: Final = re.compile(
+    rf"alter\s+(table|view)\s+(?:if\s+exists\s+)?{_NAME}\s+(?:alter|modify)\s+(?:column\s+)?(.*\bcomment\b.*)$",
+    re.I | re.S,
+)
+_COLUMN_COMMENT: Final = re.compile(rf'(?:column\s+)?("[^"]+"|\w+)\s+comment\s+{_LITERAL}', re.I | re.S)
+_SHOW_PARAMETERS: Final = re.compile(rf"show\s+parameters(?:\s+like\s+{_LITERAL})?", re.I)
+_SHOW_KEYS: Final = re.compile(rf"show\s+primary\s+keys\s+in\s+(?:table\s+)?{_NAME}", re.I)
+_REMOVE: Final = re.compile(r"(?:remove|rm)\s+'?@([^\s';]+)'?", re.I)
+_USE: Final = re.compile(rf"use\s+(role|warehouse)\s+{_NAME}", re.I)
+_ABOUT: Final = re.compile(r"select\s+((?:current_\w+\(\)(?:\s+as\s+\w+)?\s*,?\s*)+);?\s*$", re.I)
+_NOTHING_TO_DO: Final = re.compile(
+    r"create\s+(or\s+replace\s+)?(role|warehouse|user|resource\s+monitor)\b|alter\s+(warehouse|user|role)\b"
+    r"|alter\s+table\s+\S+\s+(add|drop)\s+(constraint|primary\s+key)\b|undrop\b|alter\s+table\s+\S+\s+cluster\b",
+    re.I,
+)
+_DEFAULTS: Final = {"QUERY_TAG": "", "TIMEZONE": "America/Los_Angeles", "STATEMENT_TIMEOUT_IN_SECONDS": "172800"}
+
+
+def answer_command(session: "Session", kind: str, text: str) -> Answer | None:
+    """None: it is fakesnow's."""
+    if kind == "session":
+        return _set_parameter(session, text)
+    if kind == "grant" or _NOTHING_TO_DO.match(text):
+        return status(session, _DONE)
+    if kind == "remove" and (found := _REMOVE.match(text)):
+        return _remove(session, found.group(1))
+    if kind == "show":
+        return _show(session, text)
+    if kind == "use" and (found := _USE.match(text)):
+        setattr(session, found.group(1).lower(), found.group(2).strip('"').upper())
+        return status(session, _DONE)
+    if kind == "ddl" and (found := _COMMENT.match(text)):
+        return _comment(session, found.group(1), found.group(2), found.group(3))
+    if kind == "ddl" and (found := _ALTER_COMMENTS.match(text)):
+        for column, literal in _COLUMN_COMMENT.findall(found.group(3)):
+            _comment(session, "column", f"{found.group(2)}.{column}", literal)
+        return status(session, _DONE)
+    if kind == "select" and (found := _ABOUT.match(text)):
+        return _about(session, found.group(1))
+    return None
+
+
+def status(session: "Session", text: str) -> Answer:
+    """One row, one column."""
+    return rows_of(session, ["status"], [(text,)])
+
+
+def rows_of(session: "Session", names: Sequence[str], rows: Sequence[Sequence[str | None]]) -> Answer:
+    """All text."""
+    columns = [pa.array([row[index] for row in rows], pa.string()) for index in range(len(names))]
+    rowtype = to_rowtype([(name, "VARCHAR") for name in names])
+    table = pa.table(dict(zip(names, columns, strict=True)))
+    return Answer(table, rowtype, 0, len(rows), session.account.next_query_id())
+
+
+def split_name(name: str) -> list[str]:
+    """Parts of a dotted name, in upper case where they were not quoted."""
+    parts = re.findall(r'"[^"]+"|[^.]+', name)
+    return [part[1:-1] if part.startswith('"') else part.upper() for part in parts]
+
+
+def _set_parameter(session: "Session", text: str) -> Answer:
+    if found := _SET.match(text):
+        literal = found.group(2)
+        session.set_parameter(found.group(1).upper(), _text(literal) if literal[0] in "'$" else literal)
+    elif found := _UNSET.match(text):
+        session.set_parameter(found.group(1).upper(), None)
+    else:
+        return rows_of(session, ["status"], [(_DONE,)])  # SET of a variable: nobody of ours reads one
+    return status(session, _DONE)
+
+
+def _comment(session: "Session", kind: str, name: str, literal: str) -> Answer:
+    """DuckDB's own, which stays with the file."""
+    parts = split_name(name)
+    missing = (4 if kind.lower() == "column" else 3) - len(parts)
+    parts = [session.connection.database, session.connection.schema][:missing] + parts
+    if kind.lower() in ("table", "view", "column"):
+        named = ".".join(f'"{part}"' for part in parts)
+        text = _text(literal).replace("'", "''")
+        session.connection._duck_conn.execute(f"comment on {kind} {named} is '{text}'")
+    return status(session, _DONE)
+
+
+def _show(session: "Session", text: str) -> Answer | None:
+    if found := _SHOW_PARAMETERS.match(text):
+        values = {**_DEFAULTS, **session.parameters}
+        wanted = re.compile(_text(found.group(1) or "'%'").replace("%", ".*"), re.I)
+        names = ["key", "value", "default", "level", "description", "type"]
+        rows = [
+            (key, value, _DEFAULTS.get(key, ""), "SESSION" if key in session.parameters else "", "", "STRING")
+            for key, value in sorted(values.items())
+            if wanted.fullmatch(key)
+        ]
+        return rows_of(session, names, rows)
+    if found := _SHOW_KEYS.match(text):
+        parts = split_name(found.group(1))
+        parts = [session.connection.database, session.connection.schema][: 3 - len(parts)] + parts
+        key = session.account.keys.get((parts[0], parts[1], parts[2]), [])
+        names = ["database_name", "schema_name", "table_name", "column_name", "key_sequence"]
+        return rows_of(session, names, [(*parts, column, str(place)) for place, column in enumerate(key, 1)])
+    if re.match(r"show\s+warehouses", text, re.I):
+        names = ["name", "state", "type", "size", "auto_suspend", "auto_resume"]
+        state = "SUSPENDED" if session.account.is_suspended else "STARTED"
+        resumes = "false" if session.account.is_suspended else "true"
+        return rows_of(session, names, [(session.warehouse.upper(), state, "STANDARD", "X-Small", "60", resumes)])
+    if re.match(r"show\s+grants", text, re.I):
+        names = ["created_on", "privilege", "granted_on", "name", "granted_to", "grantee_name", "grant_option"]
+        return rows_of(session, names, [])
+    return None
+
+
+def _remove(session: "Session", stage_name: str) -> Answer:
+    """All files of a stage, or those under a path of it."""
+    name, _, path = stage_name.partition("/")
+    parts = split_name(name)
+    parts = [session.connection.database, session.connection.schema][: 3 - len(parts)] + parts
+    folder = Path(stage.internal_dir(".".join(parts))) / path
+    files = [one for one in folder.rglob("*") if one.is_file()] if folder.is_dir() else []
+    shutil.rmtree(folder, ignore_errors=True)
+    return rows_of(session, ["name", "result"], [(one.name, "removed") for one in files])
+
+
+def _about(session: "Session", listed: str) -> Answer:
+    known = {
+        "role": session.role.upper(),
+        "warehouse": session.warehouse.upper(),
+        "user": session.user.upper(),
+        "database": session.connection.database,
+        "schema": session.connection.schema,
+        "account": "EMULATOR",
+        "region": "EMULATOR",
+        "version": "9.36.1",
+        "session": str(id(session)),
+        "available_roles": f'["{session.role.upper()}"]',
+    }
+    asked = re.findall(r"current_(\w+)\(\)(?:\s+as\s+(\w+))?", listed, re.I)
+    if unknown := [name for name, _ in asked if name.lower() not in known]:
+        raise Failure("002140", "42601", f"SQL compilation error:\nUnknown function CURRENT_{unknown[0].upper()}")
+    names = [alias.upper() or f"CURRENT_{name.upper()}()" for name, alias in asked]
+    return rows_of(session, names, [[known[name.lower()] or None for name, _ in asked]])
+
+
+def _text(literal: str) -> str:
+    if literal.startswith("$$"):
+        return literal[2:-2]
+    return re.sub(r"''|\\(.)", lambda found: found.group(1) or "'", literal[1:-1])

@@ -1,0 +1,104 @@
+"""fakesnow's cursor with what it lacks: native MERGE, temporary names, keys that bind nobody, exact whole numbers."""
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import fakesnow.transforms
+import pyarrow as pa
+from fakesnow.cursor import FakeSnowflakeCursor
+from fakesnow.statement_type import statement_type_id
+from fakesnow.transforms.merge import operations
+from sqlglot import exp
+
+from tests.fakes.snowflake_results import Answer, to_rowtype
+from tests.fakes.snowflake_rewriting import fit_merge, name_of, unqualify_temporary, without_keys
+
+if TYPE_CHECKING:
+    from tests.fakes.snowflake_session import Session
+
+_WIDE = "HUGEINT"  # Arrow has no such number: it would arrive as a double
+
+
+class Cursor(FakeSnowflakeCursor):
+    """One statement of a session."""
+
+    def __init__(self, session: "Session") -> None:
+        connection = session.connection
+        super().__init__(connection, connection._duck_conn)
+        self._session = session
+        self._type_id = 0
+
+    def run(self, text: str, bindings: Any) -> Answer:
+        """Raises what DuckDB, sqlglot or fakesnow raise."""
+        self.execute(text, binding_params=bindings, server=True)
+        described = [(name, _type_name(kind)) for name, kind, *_ in self._described]
+        table = self._arrow_table
+        if put := (self._last_transformed and self._last_transformed.args.get("put_stage_data")):
+            raise PutRequested(put)
+        return Answer(table, to_rowtype(described), self._type_id, self._rowcount or 0, self._sfqid or "")
+
+    def _transform_explode(self, expression: exp.Expression) -> list[exp.Expression]:
+        session = self._session
+        self._type_id = statement_type_id(expression)
+        database, schema = self._conn.database, self._conn.schema
+        session.touches_temporary |= unqualify_temporary(expression, session.temporary, database, schema)
+        key = without_keys(expression)
+        if key and isinstance(table := expression.find(exp.Table), exp.Table):
+            session.account.keys[name_of(table, database, schema)] = key
+        if isinstance(expression, exp.Merge):
+            return [expression]
+        return super()._transform_explode(expression)
+
+    def _execute(self, transformed: exp.Expression, params: Any = None) -> None:
+        if isinstance(transformed, exp.Merge):
+            self._merge(transformed, params)
+            return
+        super()._execute(transformed, params)
+        self._described = [(column, _type_name(kind)) for column, kind in self._describe()]
+        if any(kind == _WIDE for _, kind in self._described):
+            self._narrow(params)
+
+    def _describe(self) -> list[tuple[str, Any]]:
+        return [(column[0], column[1]) for column in self._duck_conn.description or []]
+
+    def _merge(self, transformed: exp.Merge, params: Any) -> None:
+        """One statement of DuckDB: all or nothing, each row as the target was before it."""
+        sql = fit_merge(transformed).sql(dialect="duckdb") + " returning merge_action"
+        actions = self._duck_conn.execute(sql, params).to_arrow_table().column(0)
+        found = {one["values"]: one["counts"] for one in actions.value_counts().to_pylist()}
+        counts = {
+            f"number of rows {operation}": found.get(action, 0)
+            for (operation, indices), action in zip(
+                operations(transformed).items(), ("INSERT", "UPDATE", "DELETE"), strict=True
+            )
+            if indices
+        }
+        self._arrow_table = pa.table({name: pa.array([count], pa.int64()) for name, count in counts.items()})
+        self._described = [(name, "BIGINT") for name in counts]
+        self._rowcount, self._sfqid = sum(counts.values()), str(uuid.uuid4())
+        self._last_transformed, self._last_sql, self._last_params = transformed, sql, params
+
+    def _narrow(self, params: Any) -> None:
+        """Once more, with what is wider than 64 bits as NUMBER(38, 0). Only a SELECT can give such a column."""
+        columns = [
+            f'"{name}"::decimal(38, 0) as "{name}"' if kind == _WIDE else f'"{name}"' for name, kind in self._described
+        ]
+        sql = f"select {', '.join(columns)} from ({self._last_sql}) as narrowed"
+        self._arrow_table = self._duck_conn.execute(sql, params).to_arrow_table()
+        self._described = [(name, "DECIMAL(38,0)" if kind == _WIDE else kind) for name, kind in self._described]
+
+
+class PutRequested(Exception):
+    """The statement was a PUT: the client uploads. `data` tells where to."""
+
+    def __init__(self, data: dict[str, Any]) -> None:
+        super().__init__("PUT")
+        self.data = data
+
+
+def _type_name(kind: Any) -> str:
+    return str(kind)
+
+
+# Every sum would be a double: cents are lost. It is there for text that is summed, which we never do.
+fakesnow.transforms.numeric_agg_implicit_cast = lambda expression: expression
