@@ -67,10 +67,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--idle-seconds", type=float, default=_IDLE_SECONDS, help="of a transaction that others wait for"
     )
+    parser.add_argument("--record", type=Path, help="file that gets every statement, a line of JSON each")
     chosen = parser.parse_args(arguments)
     listening = socket.create_server((LOOPBACK, chosen.port))
     url = f"http://{LOOPBACK}:{listening.getsockname()[1]}"
-    api = SnowflakeApi(Account(chosen.db, chosen.idle_seconds))
+    account = Account(chosen.db, chosen.idle_seconds)
+    if chosen.record is not None:
+        account.statements.record_to(chosen.record)
+    api = SnowflakeApi(account)
     options: dict[str, Any] = {"log_level": "warning", "timeout_keep_alive": 600, "lifespan": "off"}
     Server(uvicorn.Config(api.app, http=Protocol, **options), url).run([listening])
 

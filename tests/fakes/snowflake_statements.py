@@ -1,10 +1,12 @@
 """What the emulator was asked: kinds of statements, counted, by kind and query tag; the last ones with their text."""
 
+import json
 import re
 import threading
 import time
 from collections import Counter, deque
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Final
 
 _COMMENTS: Final = re.compile(r"\A(?:\s+|--[^\n]*(?:\n|\Z)|/\*.*?\*/|;)*", re.S)
@@ -80,7 +82,12 @@ class StatementLog:
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._last: deque[Statement] = deque(maxlen=_TEXTS_KEPT)
+        self._record: Path | None = None
         self.reset()
+
+    def record_to(self, file: Path) -> None:
+        """Write every statement, whole, as a line of JSON; a reset leaves them."""
+        self._record = file
 
     def reset(self) -> None:
         """Forget all."""
@@ -98,10 +105,16 @@ class StatementLog:
             self._tags[statement.tag] += 1
             self._failed += statement.code is not None
             self._woken += needs_warehouse(statement.kind, statement.text)
+            self._write(statement)
             if len(statement.text) > _CHARACTERS_KEPT:
                 cut = {**asdict(statement), "text": statement.text[:_CHARACTERS_KEPT]}
                 statement = Statement(**cut)
             self._last.append(statement)
+
+    def _write(self, statement: Statement) -> None:
+        if self._record is not None:
+            with self._record.open("a", encoding="utf-8") as lines:
+                lines.write(json.dumps(asdict(statement)) + "\n")
 
     def add_login(self) -> None:
         """A session began."""
