@@ -76,10 +76,15 @@ class OperationsSettings(EnvSettings):
         return f"sqlite:///{self.data_dir / 'operations.sqlite3'}"
 
 
+_IDENTIFIER: Final = r"^([A-Za-z_][A-Za-z0-9_$]*)?$"  # unquoted, as all names of ours are
+_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost"})
+
+
 class WarehouseSettings(EnvSettings):
     """Snowflake in production, DuckDB embedded on one machine."""
 
     kind: Literal["duckdb", "snowflake"] = Field("duckdb", validation_alias="GTM_WAREHOUSE")
+    env: Literal["local", "production"] = Field("production", validation_alias="GTM_ENV")
     data_dir: Path = Field(Path("var"), validation_alias="GTM_DATA_DIR")
     lock_timeout_seconds: float = Field(900, gt=0, validation_alias="GTM_WAREHOUSE_LOCK_TIMEOUT_SECONDS")
     duckdb_memory_limit: str = Field(
@@ -91,10 +96,51 @@ class WarehouseSettings(EnvSettings):
     snowflake_account: str = Field("", validation_alias="SNOWFLAKE_ACCOUNT")
     snowflake_user: str = Field("", validation_alias="SNOWFLAKE_USER")
     snowflake_password: SecretStr = Field(SecretStr(""), validation_alias="SNOWFLAKE_PASSWORD")
-    snowflake_warehouse: str = Field("", validation_alias="SNOWFLAKE_WAREHOUSE")
-    snowflake_database: str = Field("", validation_alias="SNOWFLAKE_DATABASE")
-    snowflake_schema: str = Field("analytics", validation_alias="SNOWFLAKE_SCHEMA")
-    snowflake_role: str = Field("", validation_alias="SNOWFLAKE_ROLE")
+    snowflake_warehouse: str = Field("", pattern=_IDENTIFIER, validation_alias="SNOWFLAKE_WAREHOUSE")
+    snowflake_database: str = Field("", pattern=_IDENTIFIER, validation_alias="SNOWFLAKE_DATABASE")
+    snowflake_schema: str = Field("analytics", pattern=_IDENTIFIER, validation_alias="SNOWFLAKE_SCHEMA")
+    snowflake_role: str = Field("", pattern=_IDENTIFIER, validation_alias="SNOWFLAKE_ROLE")
+    snowflake_auth: Literal["key-pair", "oauth", "password"] | None = Field(None, validation_alias="GTM_SNOWFLAKE_AUTH")
+    """None: by key pair where a key is set, else by password. Ask `snowflake_login`."""
+    snowflake_private_key_file: Path | None = Field(None, validation_alias="GTM_SNOWFLAKE_PRIVATE_KEY_FILE")
+    snowflake_private_key: SecretStr | None = Field(None, validation_alias="GTM_SNOWFLAKE_PRIVATE_KEY")
+    """PEM, or base64 of DER."""
+    snowflake_private_key_passphrase: SecretStr | None = Field(
+        None, validation_alias="GTM_SNOWFLAKE_PRIVATE_KEY_PASSPHRASE"
+    )
+    snowflake_oauth_token: SecretStr | None = Field(None, validation_alias="GTM_SNOWFLAKE_OAUTH_TOKEN")
+    snowflake_oauth_token_file: Path | None = Field(None, validation_alias="GTM_SNOWFLAKE_OAUTH_TOKEN_FILE")
+    """Read at each login, so that whoever renews the token need not restart us."""
+    snowflake_login_timeout_seconds: int = Field(
+        30, ge=1, le=600, validation_alias="GTM_SNOWFLAKE_LOGIN_TIMEOUT_SECONDS"
+    )
+    snowflake_network_timeout_seconds: int = Field(
+        120, ge=1, le=3600, validation_alias="GTM_SNOWFLAKE_NETWORK_TIMEOUT_SECONDS"
+    )
+    """How long the driver sends a request again that got no answer."""
+    snowflake_statement_timeout_seconds: int = Field(
+        3600, ge=1, le=604_800, validation_alias="GTM_SNOWFLAKE_STATEMENT_TIMEOUT_SECONDS"
+    )
+    snowflake_pool_size: int = Field(5, ge=1, le=100, validation_alias="GTM_SNOWFLAKE_POOL_SIZE")
+    """Sessions that a process keeps; twice as many may be open at once."""
+    snowflake_host: str | None = Field(None, validation_alias="GTM_SNOWFLAKE_HOST")
+    """For tests and the demo alone, like the next two: where Snowflake's stand-in listens."""
+    snowflake_port: int | None = Field(None, ge=1, le=65_535, validation_alias="GTM_SNOWFLAKE_PORT")
+    snowflake_protocol: Literal["https", "http"] = Field("https", validation_alias="GTM_SNOWFLAKE_PROTOCOL")
+
+    @model_validator(mode="after")
+    def _stand_in_is_local(self) -> "WarehouseSettings":
+        """Elsewhere a setting left over from a demo would send credentials and rows to whoever listens there."""
+        if self.snowflake_host is None and self.snowflake_port is None and self.snowflake_protocol == "https":
+            return self
+        if self.env != "local":
+            raise ValueError(
+                "GTM_SNOWFLAKE_HOST, _PORT and _PROTOCOL are for tests and the demo (GTM_ENV=local); remove them: "
+                "SNOWFLAKE_ACCOUNT alone says where Snowflake is"
+            )
+        if self.snowflake_host not in _LOOPBACK:
+            raise ValueError(f"GTM_SNOWFLAKE_HOST must be this machine, {' or '.join(sorted(_LOOPBACK))}")
+        return self
 
     @property
     def core_path(self) -> Path:
@@ -106,16 +152,36 @@ class WarehouseSettings(EnvSettings):
         """DuckDB file with REVERSE_ETL_OUTBOUND: reading leads never waits for a build."""
         return self.data_dir / "warehouse" / "outbound.duckdb"
 
+    @property
+    def snowflake_login(self) -> Literal["key-pair", "oauth", "password"]:
+        """How to log in: as GTM_SNOWFLAKE_AUTH says, else by what is set, a key before a password."""
+        if self.snowflake_auth is not None:
+            return self.snowflake_auth
+        has_key = self.snowflake_private_key_file is not None or self.snowflake_private_key is not None
+        return "password" if self.snowflake_password.get_secret_value() and not has_key else "key-pair"
+
     def require_snowflake(self) -> None:
-        """Raises TerminalError naming every SNOWFLAKE_ key that is missing."""
-        needed = ("account", "user", "password", "warehouse", "database", "role")
-        missing = [f"SNOWFLAKE_{key.upper()}" for key in needed if not _text(getattr(self, f"snowflake_{key}"))]
+        """Raises TerminalError naming every setting of Snowflake that is missing."""
+        needed = ("account", "user", "warehouse", "database", "role")
+        missing = [f"SNOWFLAKE_{key.upper()}" for key in needed if not getattr(self, f"snowflake_{key}")]
+        missing += self._missing_credentials()
         if missing:
             raise TerminalError(
                 f"GTM_WAREHOUSE=snowflake needs {', '.join(missing)}; set them in .env (see .env.example).",
                 code="warehouse-not-configured",
                 title="Snowflake settings are missing",
             )
+
+    def _missing_credentials(self) -> list[str]:
+        login = self.snowflake_login
+        if login == "password":
+            return [] if self.snowflake_password.get_secret_value() else ["SNOWFLAKE_PASSWORD"]
+        if login == "oauth":
+            has_token = self.snowflake_oauth_token is not None or self.snowflake_oauth_token_file is not None
+            return [] if has_token else ["GTM_SNOWFLAKE_OAUTH_TOKEN_FILE (or GTM_SNOWFLAKE_OAUTH_TOKEN)"]
+        if self.snowflake_private_key_file is not None or self.snowflake_private_key is not None:
+            return []
+        return ["GTM_SNOWFLAKE_PRIVATE_KEY_FILE (or GTM_SNOWFLAKE_PRIVATE_KEY, or SNOWFLAKE_PASSWORD)"]
 
 
 _SHOWN_PROBLEMS: Final = ("int_", "float_", "bool_", "literal_", "greater_", "less_")
@@ -133,10 +199,6 @@ def explain_wrong_settings(error: ValidationError) -> list[str]:
         message = one["msg"].removeprefix("Value error, ")
         lines.append(f"{name}{value}: {message}" if name else message)
     return lines
-
-
-def _text(value: str | SecretStr) -> str:
-    return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
 @lru_cache

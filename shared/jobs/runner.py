@@ -46,7 +46,9 @@ def run_job(app: Celery, job_id: str, work: Work, *, is_resumable: IsResumable =
     if claim is None:
         _publish_all(app, tickets)
         return
-    structlog.contextvars.bind_contextvars(job_id=job_id, request_id=claim.request_id, fence=claim.fence)
+    # Every line of the log has these; `job_id` and `job_kind` are Snowflake's query tag, too.
+    about = {"job_id": job_id, "job_kind": claim.kind, "request_id": claim.request_id, "fence": claim.fence}
+    structlog.contextvars.bind_contextvars(**about)
     try:
         log.info("job_started", kind=claim.kind, attempt=claim.attempt)
         started = time.monotonic()

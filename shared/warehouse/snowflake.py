@@ -7,49 +7,44 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
-from snowflake.sqlalchemy import URL
 
 from shared.settings import WarehouseSettings
 from shared.warehouse.merge import MergeCounts, merge_staged
+from shared.warehouse.snowflake_connection import create_engine, dbt_environment, explaining_refusals
 
 _SCHEMAS = ("raw", "analytics", "reverse_etl_outbound")
-_STAGE_SCHEMA = "raw"
+_CORE_STAGE_SCHEMA = "raw"
+_OUTBOUND_STAGE_SCHEMA = "reverse_etl_outbound"
 _STAGE_ROWS_PER_STATEMENT = 1000
-# A session ends after four idle hours, and the dialect can't tell that from any other error: young ones never meet it.
-_SESSION_SECONDS = 3600
 
 
 class SnowflakeWarehouse:
-    """See `shared.warehouse.engine.Warehouse`."""
+    """See `shared.warehouse.engine.Warehouse`. What Snowflake refuses leaves every connection as a GtmError."""
 
     def __init__(self, settings: WarehouseSettings) -> None:
-        settings.require_snowflake()
         self._settings = settings
-        self._engine = sa.create_engine(
-            URL(
-                account=settings.snowflake_account,
-                user=settings.snowflake_user,
-                password=settings.snowflake_password.get_secret_value(),
-                warehouse=settings.snowflake_warehouse,
-                database=settings.snowflake_database,
-                role=settings.snowflake_role,
-            ),
-            connect_args={"session_parameters": {"TIMEZONE": "UTC", "QUERY_TAG": "fleet-gtm"}},
-            pool_pre_ping=True,
-            pool_recycle=_SESSION_SECONDS,
-        )
+        self._engine = create_engine(settings)
         self.dialect: sa.Dialect = self._engine.dialect
         self._has_schemas = False
 
     @contextmanager
     def core(self, *, write: bool = False) -> Iterator[sa.Connection]:
-        with self._engine.begin() as connection:
-            if write:  # a reader needs no right to create
-                self._create_schemas(connection)
-                connection.execute(sa.text(f"use schema {_STAGE_SCHEMA}"))  # where `stage` puts its tables
+        with self._open(_CORE_STAGE_SCHEMA if write else None) as connection:
             yield connection
 
-    outbound = core
+    @contextmanager
+    def outbound(self, *, write: bool = False) -> Iterator[sa.Connection]:
+        with self._open(_OUTBOUND_STAGE_SCHEMA if write else None) as connection:
+            yield connection
+
+    @contextmanager
+    def _open(self, stage_schema: str | None) -> Iterator[sa.Connection]:
+        """`stage_schema`: where `stage` puts its tables, of a writer; a reader needs no right to create."""
+        with explaining_refusals(self._settings), self._engine.begin() as connection:
+            if stage_schema is not None:
+                self._create_schemas(connection)
+                connection.execute(sa.text(f"use schema {stage_schema}"))
+            yield connection
 
     @contextmanager
     def core_beside_outbound(self) -> Iterator[sa.Connection]:
@@ -58,17 +53,8 @@ class SnowflakeWarehouse:
 
     @contextmanager
     def reserve_core(self) -> Iterator[Mapping[str, str]]:
-        """Snowflake isolates by itself; dbt's profile reads the SNOWFLAKE_ keys."""
-        settings = self._settings
-        yield {
-            "SNOWFLAKE_ACCOUNT": settings.snowflake_account,
-            "SNOWFLAKE_USER": settings.snowflake_user,
-            "SNOWFLAKE_PASSWORD": settings.snowflake_password.get_secret_value(),
-            "SNOWFLAKE_WAREHOUSE": settings.snowflake_warehouse,
-            "SNOWFLAKE_DATABASE": settings.snowflake_database,
-            "SNOWFLAKE_SCHEMA": settings.snowflake_schema,
-            "SNOWFLAKE_ROLE": settings.snowflake_role,
-        }
+        """Snowflake isolates by itself; dbt's profile reads what this gives."""
+        yield dbt_environment(self._settings)
 
     def stage(self, connection: sa.Connection, name: str, rows: pa.Table) -> None:
         columns = ", ".join(f"{field.name} {_snowflake_type(field.type)}" for field in rows.schema)
@@ -97,10 +83,15 @@ class SnowflakeWarehouse:
         return merge_staged(connection, target, staged, update_when=update_when, prune_by=prune_by)
 
     def _create_schemas(self, connection: sa.Connection) -> None:
+        """Only what is missing: `create schema if not exists` needs the right to create also where there is nothing to
+        create, and a loader has no business with that."""
         if self._has_schemas:
             return
+        listing = connection.exec_driver_sql(f"show terse schemas in database {self._settings.snowflake_database}")
+        present = {str(row["name"]).lower() for row in listing.mappings()}
         for schema in _SCHEMAS:
-            connection.execute(sa.text(f"create schema if not exists {schema}"))
+            if schema not in present:
+                connection.exec_driver_sql(f"create schema if not exists {schema}")
         self._has_schemas = True
 
 

@@ -11,7 +11,7 @@ from services.transform.adapters.dbt import DbtOutcome
 from services.transform.adapters.marts import read_failing_rows
 from services.transform.domain.build_errors import ROWS_SHOWN, explain_failed_node, explain_stopped_dbt
 from services.transform.domain.run_results import NodeResult
-from shared.errors import InvalidRequest, TransientError
+from shared.errors import GtmError, InvalidRequest
 from shared.logging import get_logger
 from shared.warehouse import Warehouse
 
@@ -50,6 +50,6 @@ def _found_rows(warehouse: Warehouse, test: NodeResult, limit: int) -> list[dict
     """None of them where the warehouse refuses: that the test failed is known without them."""
     try:
         return read_failing_rows(warehouse, test, limit)
-    except (TransientError, sa.exc.SQLAlchemyError) as error:
+    except (GtmError, sa.exc.SQLAlchemyError) as error:
         log.warning("failing_rows_not_read", node=test.node, reason=str(getattr(error, "orig", error)))
         return []

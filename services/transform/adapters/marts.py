@@ -6,7 +6,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from services.transform.domain.run_results import NodeResult
-from shared.errors import TransientError
+from shared.errors import GtmError
 from shared.logging import get_logger
 from shared.warehouse import Warehouse
 
@@ -33,7 +33,7 @@ def read_quarantine_counts(warehouse: Warehouse) -> dict[str, int] | None:
     the marts are built and tested without them."""
     try:
         return _quarantine_counts(warehouse)
-    except (TransientError, sa.exc.SQLAlchemyError) as error:
+    except (GtmError, sa.exc.SQLAlchemyError) as error:
         log.warning("quarantine_not_counted", reason=str(getattr(error, "orig", error)))
         return None
 

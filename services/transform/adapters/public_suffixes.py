@@ -15,6 +15,7 @@ from shared.errors import TerminalError
 from shared.warehouse import Warehouse, merge_staged, stage_rows
 
 _MOST_LABELS: Final = 7  # as many as macros/firewall/domains.sql joins
+_NOT_ALLOWED: Final = ("warehouse-grant-missing", "warehouse-object-missing")
 
 _metadata = sa.MetaData(schema="raw")
 
@@ -47,9 +48,12 @@ def ensure_public_suffixes(warehouse: Warehouse) -> int:
             if _stored_version(connection) == list_version:
                 return 0
         return _write(warehouse, list(read_rules(list_version)), list_version)
-    except sa.exc.ProgrammingError as error:
+    except (sa.exc.ProgrammingError, TerminalError) as error:
+        if isinstance(error, TerminalError) and error.code not in _NOT_ALLOWED:
+            raise
+        said = error.detail if isinstance(error, TerminalError) else str(error.orig).splitlines()[0]
         raise TerminalError(
-            f"raw.public_suffixes, which the build keeps itself, can't be written: {str(error.orig).splitlines()[0]} "
+            f"raw.public_suffixes, which the build keeps itself, can't be written: {said} "
             "SNOWFLAKE_ROLE needs `grant usage, create table on schema raw to role <role>;` and, where another role "
             "made the table, `grant select, insert, update, delete on table raw.public_suffixes to role <role>;`.",
             code="warehouse-object-missing",
