@@ -40,7 +40,9 @@ class _ByHouse(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return {"e2e": "e2e", "dbt": "builds", "transform": "builds"}.get(file.split("/")[1], file)
+        return {"e2e": "e2e", "dbt": "builds", "transform": "builds", "warehouse": "warehouse"}.get(
+            file.split("/")[1], file
+        )
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:

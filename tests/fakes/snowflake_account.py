@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from fakesnow.fakes import FakeSnowflakeConnection
 from fakesnow.instance import FakeSnow
 
 from tests.fakes.snowflake_faults import Faults
 from tests.fakes.snowflake_locks import WriteLock
+from tests.fakes.snowflake_patches import CREATED
 from tests.fakes.snowflake_rewriting import Name
 from tests.fakes.snowflake_session import Session
 from tests.fakes.snowflake_statements import StatementLog
@@ -44,6 +44,7 @@ class Account:
         self._engine = FakeSnow(db_path=folder, create_schema_on_connect=False)
         self._engine.results_cache = _Last(_RESULTS_KEPT)
         self._engine.duck_conn.execute("set global threads = 2")
+        self._engine.duck_conn.execute(CREATED)
         self._sessions: dict[str, Session] = {}
         self._answers: _Last = _Last(_ANSWERS_KEPT)
         self._guard = threading.RLock()
@@ -88,6 +89,24 @@ class Account:
         if session is not None:
             session.close()
 
+    def note_created(self, name: Name) -> None:
+        """Now: DuckDB does not keep the moment. In a transaction of its own."""
+        with self._guard, self._engine.duck_conn.cursor() as connection:
+            connection.execute("insert or replace into _fs_global.main.created values (?, ?, ?, now())", name)
+
+    def user_stage(self, session: Session, text: str) -> str:
+        """The user's own stage, which fakesnow does not know, is a named one."""
+        if "@~" not in text:
+            return text
+        database, name = session.connection.database, f"STAGE_OF_{session.user.upper()}"
+        with self._guard, self._engine.duck_conn.cursor() as connection:
+            connection.execute(
+                "insert or ignore into _fs_global._fs_information_schema._fs_stages"
+                " (name, database_name, schema_name, url) values (?, ?, 'PUBLIC', '')",
+                [name, database],
+            )
+        return text.replace("@~", f"@{database}.PUBLIC.{name}")
+
     def next_query_id(self) -> str:
         """Random."""
         return str(uuid.uuid4())
@@ -109,6 +128,3 @@ class Once:
     def __init__(self) -> None:
         self.guard = threading.Lock()
         self.answer: dict[str, Any] | None = None
-
-
-Connection = FakeSnowflakeConnection

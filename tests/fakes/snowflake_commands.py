@@ -101,9 +101,7 @@ def _comment(session: "Session", kind: str, name: str, literal: str) -> Answer:
     missing = (4 if kind.lower() == "column" else 3) - len(parts)
     parts = [session.connection.database, session.connection.schema][:missing] + parts
     if kind.lower() in ("table", "view", "column"):
-        named = ".".join(f'"{part}"' for part in parts)
-        text = _text(literal).replace("'", "''")
-        session.connection._duck_conn.execute(f"comment on {kind} {named} is '{text}'")
+        session.note_comments([(kind, tuple(parts), _text(literal))])
     return status(session, _DONE)
 
 

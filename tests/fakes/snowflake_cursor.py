@@ -3,7 +3,6 @@
 import uuid
 from typing import TYPE_CHECKING, Any
 
-import fakesnow.transforms
 import pyarrow as pa
 from fakesnow.cursor import FakeSnowflakeCursor
 from fakesnow.statement_type import statement_type_id
@@ -11,12 +10,17 @@ from fakesnow.transforms.merge import operations
 from sqlglot import exp
 
 from tests.fakes.snowflake_results import Answer, to_rowtype
-from tests.fakes.snowflake_rewriting import fit_merge, name_of, unqualify_temporary, without_keys
+from tests.fakes.snowflake_rewriting import (
+    Comment,
+    fit_merge,
+    name_of,
+    unqualify_temporary,
+    without_comments,
+    without_keys,
+)
 
 if TYPE_CHECKING:
     from tests.fakes.snowflake_session import Session
-
-_WIDE = "HUGEINT"  # Arrow has no such number: it would arrive as a double
 
 
 class Cursor(FakeSnowflakeCursor):
@@ -27,6 +31,7 @@ class Cursor(FakeSnowflakeCursor):
         super().__init__(connection, connection._duck_conn)
         self._session = session
         self._type_id = 0
+        self._comments: list[Comment] = []
 
     def run(self, text: str, bindings: Any) -> Answer:
         """Raises what DuckDB, sqlglot or fakesnow raise."""
@@ -42,12 +47,22 @@ class Cursor(FakeSnowflakeCursor):
         self._type_id = statement_type_id(expression)
         database, schema = self._conn.database, self._conn.schema
         session.touches_temporary |= unqualify_temporary(expression, session.temporary, database, schema)
-        key = without_keys(expression)
-        if key and isinstance(table := expression.find(exp.Table), exp.Table):
-            session.account.keys[name_of(table, database, schema)] = key
+        self._note_table(expression)
         if isinstance(expression, exp.Merge):
             return [expression]
         return super()._transform_explode(expression)
+
+    def _note_table(self, expression: exp.Expression) -> None:
+        """What DuckDB does not keep of a CREATE: its key, its moment; its comments in another place."""
+        table = expression.find(exp.Table)
+        if not isinstance(expression, exp.Create) or not isinstance(table, exp.Table):
+            return
+        session, name = self._session, name_of(table, self._conn.database, self._conn.schema)
+        if key := without_keys(expression):
+            session.account.keys[name] = key
+        if str(expression.args.get("kind")).upper() in ("TABLE", "VIEW"):
+            self._comments = without_comments(expression, name)
+            session.account.note_created(name)
 
     def _execute(self, transformed: exp.Expression, params: Any = None) -> None:
         if isinstance(transformed, exp.Merge):
@@ -55,8 +70,7 @@ class Cursor(FakeSnowflakeCursor):
             return
         super()._execute(transformed, params)
         self._described = [(column, _type_name(kind)) for column, kind in self._describe()]
-        if any(kind == _WIDE for _, kind in self._described):
-            self._narrow(params)
+        self._session.note_comments(self._comments)
 
     def _describe(self) -> list[tuple[str, Any]]:
         return [(column[0], column[1]) for column in self._duck_conn.description or []]
@@ -78,15 +92,6 @@ class Cursor(FakeSnowflakeCursor):
         self._rowcount, self._sfqid = sum(counts.values()), str(uuid.uuid4())
         self._last_transformed, self._last_sql, self._last_params = transformed, sql, params
 
-    def _narrow(self, params: Any) -> None:
-        """Once more, with what is wider than 64 bits as NUMBER(38, 0). Only a SELECT can give such a column."""
-        columns = [
-            f'"{name}"::decimal(38, 0) as "{name}"' if kind == _WIDE else f'"{name}"' for name, kind in self._described
-        ]
-        sql = f"select {', '.join(columns)} from ({self._last_sql}) as narrowed"
-        self._arrow_table = self._duck_conn.execute(sql, params).to_arrow_table()
-        self._described = [(name, "DECIMAL(38,0)" if kind == _WIDE else kind) for name, kind in self._described]
-
 
 class PutRequested(Exception):
     """The statement was a PUT: the client uploads. `data` tells where to."""
@@ -98,7 +103,3 @@ class PutRequested(Exception):
 
 def _type_name(kind: Any) -> str:
     return str(kind)
-
-
-# Every sum would be a double: cents are lost. It is there for text that is summed, which we never do.
-fakesnow.transforms.numeric_agg_implicit_cast = lambda expression: expression

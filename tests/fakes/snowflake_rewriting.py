@@ -12,6 +12,9 @@ _KEYS: Final = (exp.PrimaryKey, exp.ForeignKey, exp.UniqueColumnConstraint, exp.
 Name = tuple[str, str, str]
 """Database, schema, object: in upper case where they were not quoted."""
 
+Comment = tuple[str, tuple[str, ...], str]
+"""Table, view or column; its name in full; the text."""
+
 
 def name_of(table: exp.Table, database: str | None, schema: str | None) -> Name:
     """In full, given what is current in the session."""
@@ -46,6 +49,25 @@ def without_keys(expression: exp.Expression) -> list[str]:
     return key
 
 
+def without_comments(create: exp.Create, name: Name) -> list[Comment]:
+    """Take the comments out of a CREATE TABLE or VIEW: fakesnow breaks at an apostrophe in one."""
+    found: list[Comment] = []
+    properties = create.args.get("properties")
+    for one in list(properties.expressions) if properties is not None else []:
+        if isinstance(one, exp.SchemaCommentProperty):
+            found.append((str(create.args["kind"]).lower(), name, one.this.name))
+            one.pop()
+    if properties is not None and not properties.expressions:
+        create.set("properties", None)
+    columns = create.this.expressions if isinstance(create.this, exp.Schema) else []
+    for column in (one for one in columns if isinstance(one, exp.ColumnDef)):
+        for constraint in list(column.constraints):
+            if isinstance(constraint.kind, exp.CommentColumnConstraint):
+                found.append(("column", (*name, _text(column.this)), constraint.kind.this.name))
+                constraint.pop()
+    return found
+
+
 def temporary_name(expression: exp.Expression, database: str | None, schema: str | None) -> Name | None:
     """Of the temporary table or view that the statement creates."""
     properties = expression.args.get("properties")
@@ -75,8 +97,11 @@ def unqualify_temporary(
             table, database, schema
         ):
             found = True
-            table.set("db", None)
-            table.set("catalog", None)
+            if isinstance(expression, exp.Drop):
+                del temporary[_text(table.this)]
+            is_described = isinstance(expression, exp.Describe)
+            table.set("db", exp.to_identifier("main", quoted=True) if is_described else None)
+            table.set("catalog", exp.to_identifier("temp", quoted=True) if is_described else None)
     return found
 
 

@@ -7,7 +7,7 @@ a statement fails within a transaction, all of it is lost, and a COMMIT is refus
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +17,7 @@ from tests.fakes.snowflake_commands import answer_command, status
 from tests.fakes.snowflake_cursor import Cursor
 from tests.fakes.snowflake_failures import Failure
 from tests.fakes.snowflake_results import Answer
-from tests.fakes.snowflake_rewriting import Name
+from tests.fakes.snowflake_rewriting import Comment, Name
 from tests.fakes.snowflake_statements import is_dml, kind_of, without_comments
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ class Session:
             return self._control(kind)
         if kind == "ddl" or kind == "use":
             self._end(commit=True)
+        text = self.account.user_stage(self, text)
         own = answer_command(self, kind, without_comments(text))
         if own is not None:
             return own
@@ -168,6 +169,10 @@ class Session:
         else:
             self.parameters[name] = value
 
-    def forget_temporary(self, name: str) -> None:
-        """It has been dropped."""
-        self.temporary.pop(name, None)
+    def note_comments(self, comments: Sequence[Comment]) -> None:
+        """DuckDB's own, which stay with the file."""
+        for kind, parts, text in comments:
+            is_temporary = self.temporary.get(parts[2]) == parts[:3]
+            named = ".".join(f'"{part}"' for part in (("temp", "main", *parts[2:]) if is_temporary else parts))
+            literal = text.replace("'", "''")
+            self._duck.execute(f"comment on {kind} {named} is '{literal}'")

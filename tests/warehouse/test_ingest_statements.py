@@ -1,55 +1,21 @@
-"""The statements that ingest sends to Snowflake, on a stand-in that translates them to DuckDB."""
+"""The statements that ingest sends to Snowflake, over its protocol, to a stand-in that translates them to DuckDB."""
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-import fakesnow
-import pytest
 import sqlalchemy as sa
 
 from services.ingest.adapters.loads import record_load, record_missing
 from services.ingest.adapters.raw_tables import RAW_TABLES, create_raw_tables, load_segments, loads
 from services.ingest.adapters.row_hashes import rehash_older_rows
 from services.ingest.domain.loads import LandedCounts, Load
-from shared.settings import WarehouseSettings
-from shared.warehouse import Warehouse, engine, open_warehouse
+from shared.warehouse import Warehouse
 from tests.ingest.segment_landing import Landing, batch
 
 CONTACTS = "hubspot_contacts"
 LOAD = Load("job-1", datetime(2026, 3, 1), "mock", "full", is_complete=True, is_baseline=False)
-
-
-@contextmanager
-def what_the_stand_in_lacks() -> Iterator[None]:
-    """It can't parse `comment on column`, nor copy into a temporary table, both of which Snowflake does."""
-
-    def replace(_connection: object, _cursor: object, statement: str, parameters: Any, *_rest: object) -> Any:
-        if statement.lower().startswith("comment on"):
-            return "select 1", ()
-        return statement.replace("create or replace temporary table", "create or replace table"), parameters
-
-    sa.event.listen(sa.Engine, "before_cursor_execute", replace, retval=True)
-    try:
-        yield
-    finally:
-        sa.event.remove(sa.Engine, "before_cursor_execute", replace)
-
-
-@pytest.fixture
-def snowflake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Warehouse]:
-    for key in ("ACCOUNT", "USER", "PASSWORD", "WAREHOUSE", "DATABASE", "ROLE"):
-        monkeypatch.setenv(f"SNOWFLAKE_{key}", "gtm")
-    monkeypatch.setenv("GTM_WAREHOUSE", "snowflake")
-    monkeypatch.setattr(engine, "_warehouses", {})  # its connections end with the test
-    with fakesnow.patch():
-        opened = open_warehouse(WarehouseSettings())
-        with what_the_stand_in_lacks():
-            yield opened
 
 
 def test_a_warehouse_of_an_older_release_gets_what_it_lacks(snowflake: Warehouse) -> None:

@@ -1,0 +1,64 @@
+"""Faults of fakesnow 0.11.22 that are mended where they are, since its own functions call each other.
+
+Imported once, by the emulator's process alone; each patch has a test that shows the stock fault.
+"""
+
+from string import Template
+from typing import Any, Final
+
+import duckdb
+import fakesnow.copy_into
+import fakesnow.info_schema
+import fakesnow.transforms.transforms
+from sqlglot import exp
+
+CREATED: Final = (
+    "create table _fs_global.main.created (database_name varchar, schema_name varchar, name varchar,"
+    " created timestamptz, primary key (database_name, schema_name, name))"
+)
+
+# fakesnow lists no views there, and forgets comments and moments.
+_TABLES: Final = Template(
+    """
+create or replace view ${catalog}._fs_information_schema._fs_tables as
+select objects.database_name as "TABLE_CATALOG", objects.schema_name as "TABLE_SCHEMA", objects.name as "TABLE_NAME",
+    'SYSADMIN' as "TABLE_OWNER", objects.kind as "TABLE_TYPE", 'NO' as "IS_TRANSIENT",
+    null::varchar as "CLUSTERING_KEY", objects.row_count as "ROW_COUNT", objects.row_count * 100 as "BYTES",
+    1 as "RETENTION_TIME", coalesce(created.created, to_timestamp(0)) as "CREATED",
+    coalesce(created.created, to_timestamp(0)) as "LAST_ALTERED",
+    coalesce(created.created, to_timestamp(0)) as "LAST_DDL",
+    objects.comment as "COMMENT", 'NO' as "IS_TEMPORARY", 'NO' as "IS_ICEBERG", 'NO' as "IS_DYNAMIC",
+    'NO' as "IS_IMMUTABLE", 'NO' as "IS_HYBRID"
+from (
+    select database_name, schema_name, table_name as name, 'BASE TABLE' as kind, estimated_size as row_count, comment
+    from duckdb_tables() where not temporary
+    union all
+    select database_name, schema_name, view_name, 'VIEW', null, comment from duckdb_views() where not temporary
+) as objects
+left join _fs_global.main.created as created using (database_name, schema_name, name)
+where objects.database_name = '${catalog}' and objects.schema_name <> '_fs_information_schema'
+"""
+)
+
+_describe_table = fakesnow.copy_into._describe_table
+
+
+def _describe_also_temporary(
+    table: exp.Table, connection: duckdb.DuckDBPyConnection, database: str | None, schema: str | None
+) -> Any:
+    """COPY INTO a temporary table: `Object does not exist` otherwise."""
+    is_temporary = "select count(*) from duckdb_tables() where temporary and table_name = ?"
+    if not table.db and connection.execute(is_temporary, [table.name]).fetchone() == (1,):
+        return [(row[0], row[1]) for row in connection.execute(f'describe temp.main."{table.name}"').fetchall()]
+    return _describe_table(table, connection, database, schema)
+
+
+fakesnow.info_schema.SQL_CREATE_INFORMATION_SCHEMA_TABLES_VIEW = _TABLES
+# A temporary table is in another catalog than the session's.
+_describe_template = fakesnow.transforms.transforms.SQL_DESCRIBE_TABLE.template
+fakesnow.transforms.transforms.SQL_DESCRIBE_TABLE = Template(
+    _describe_template.replace(" _fs_information_schema.", " _fs_global._fs_information_schema.")
+)
+fakesnow.copy_into._describe_table = _describe_also_temporary
+# Every sum would be a double: cents are lost. It is there for text that is summed, which we never do.
+fakesnow.transforms.numeric_agg_implicit_cast = lambda expression: expression
