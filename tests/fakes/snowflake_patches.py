@@ -10,7 +10,7 @@ import duckdb
 import fakesnow.copy_into
 import fakesnow.info_schema
 import fakesnow.transforms.transforms
-from sqlglot import exp
+from sqlglot import Expr, exp
 
 CREATED: Final = (
     "create table _fs_global.main.created (database_name varchar, schema_name varchar, name varchar,"
@@ -62,3 +62,14 @@ fakesnow.transforms.transforms.SQL_DESCRIBE_TABLE = Template(
 fakesnow.copy_into._describe_table = _describe_also_temporary
 # Every sum would be a double: cents are lost. It is there for text that is summed, which we never do.
 fakesnow.transforms.numeric_agg_implicit_cast = lambda expression: expression
+
+
+_transform = exp.Expression.transform
+
+
+def _transform_in_place(self: Expr, function: Any, *arguments: Any, copy: bool = False, **options: Any) -> Any:
+    """fakesnow asks 75 times for a changed copy of the whole statement, and throws the one before away: half its time."""
+    return _transform(self, function, *arguments, copy=copy, **options)
+
+
+exp.Expression.transform = _transform_in_place
