@@ -128,6 +128,10 @@ class WarehouseSettings(EnvSettings):
     snowflake_port: int | None = Field(None, ge=1, le=65_535, validation_alias="GTM_SNOWFLAKE_PORT")
     snowflake_protocol: Literal["https", "http"] = Field("https", validation_alias="GTM_SNOWFLAKE_PROTOCOL")
 
+    budget_statements: int = Field(0, ge=0, validation_alias="GTM_BUDGET_STATEMENTS")
+    """That a job may send before its result warns; 0: any number. Like the next one, it never fails a job."""
+    budget_seconds: float = Field(0, ge=0, validation_alias="GTM_BUDGET_SECONDS")
+
     @model_validator(mode="after")
     def _stand_in_is_local(self) -> "WarehouseSettings":
         """Elsewhere a setting left over from a demo would send credentials and rows to whoever listens there."""

@@ -16,6 +16,7 @@ from services.transform.adapters.dbt import (
     read_results_of_stopped,
     run_dbt_build,
 )
+from services.transform.adapters.dbt_spending import count_spending
 from services.transform.adapters.findings import require_success, tell_guards
 from services.transform.adapters.load_changes import LoadChanges
 from services.transform.adapters.marts import (
@@ -32,7 +33,7 @@ from services.transform.domain.build_plan import BuildPlan, Remainder, settings_
 from services.transform.domain.run_results import NodeResult, count_by_status
 from services.transform.settings import TransformSettings
 from shared.contracts import BuildRequest
-from shared.errors import InvalidRequest, TerminalError, TransientError
+from shared.errors import GtmError, InvalidRequest, TerminalError, TransientError
 from shared.jobs.context import JobCancelled, JobContext, LeaseLost
 from shared.logging import get_logger
 from shared.warehouse import Warehouse
@@ -190,6 +191,8 @@ def _run(job: JobContext, warehouse: Warehouse, record: BuildRecord, build: DbtB
         if isinstance(end, JobCancelled):
             _record_stopped(record, build)
         raise
+    finally:
+        count_spending(build.run_dir / "target")
     if not outcome.is_complete:
         _clear_away(job, warehouse)
     return outcome
@@ -202,7 +205,7 @@ def _clear_away(job: JobContext, warehouse: Warehouse) -> None:
         with suppress(JobCancelled):  # it is held until its end is written
             job.check()
         drop_leftovers(warehouse)
-    except (LeaseLost, TransientError, sa.exc.SQLAlchemyError) as error:
+    except (LeaseLost, GtmError, sa.exc.SQLAlchemyError) as error:
         log.warning("leftovers_not_dropped", reason=str(getattr(error, "orig", error)))
 
 

@@ -22,7 +22,8 @@ from shared.jobs.leases import TOO_LONG, Claim, Leases
 from shared.logging import get_logger
 from shared.operations.database import operations_database
 from shared.operations.outages import outage_as_transient
-from shared.settings import OperationsSettings, explain_wrong_settings, operations_settings
+from shared.settings import OperationsSettings, explain_wrong_settings, operations_settings, warehouse_settings
+from shared.warehouse.budget import Spending, counted_spending, with_spending
 
 log = get_logger(__name__)
 
@@ -53,10 +54,12 @@ def run_job(app: Celery, job_id: str, work: Work, *, is_resumable: IsResumable =
         log.info("job_started", kind=claim.kind, attempt=claim.attempt)
         started = time.monotonic()
         # The heartbeat ends before the job does: it must not take up again what is being given back.
-        with _Held(leases, settings, claim) as held:
-            outcome = _attempt(held, work, is_resumable=is_resumable(claim.request))
+        with counted_spending() as spent, _Held(leases, settings, claim) as held:
+            outcome = _attempt(held, _accounted(work, spent), is_resumable=is_resumable(claim.request))
         settled = _settle(outcome, leases, settings, claim)
-        log.info("job_left", outcome=outcome.name if settled is not None else "lease lost", seconds=_since(started))
+        name = outcome.name if settled is not None else "lease lost"
+        asked = {"statements": spent.statements, "warehouse_seconds": round(spent.seconds, 3)}
+        log.info("job_left", outcome=name, seconds=_since(started), **asked)
         if outcome.stopped is not None:
             raise outcome.stopped  # the process is to go; publishing is left to the sweeper
         _publish_all(app, settled or [])
@@ -71,6 +74,11 @@ class _Outcome:
     name: str
     write: Callable[[Leases, Claim], list[Ticket] | None]
     stopped: SystemExit | None = None
+
+
+def _accounted(work: Work, spent: Spending) -> Work:
+    """With what it asked of the warehouse in its result (docs/cost.md)."""
+    return lambda held: with_spending(work(held), spent, warehouse_settings())
 
 
 def _attempt(held: "_Held", work: Work, *, is_resumable: bool) -> _Outcome:

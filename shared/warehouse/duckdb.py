@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
 from shared.settings import WarehouseSettings
+from shared.warehouse.budget import watch
 from shared.warehouse.filelock import file_lock
 from shared.warehouse.merge import MergeCounts
 from shared.warehouse.replace import replace_staged
@@ -115,7 +116,7 @@ class DuckdbWarehouse:
             }
             arguments = {"read_only": True} if read_only else {}
             engine = sa.create_engine(url, poolclass=NullPool, connect_args={**arguments, "config": config})
-            self._engines[url, read_only] = engine
+            self._engines[url, read_only] = watch(engine)
         return self._engines[url, read_only]
 
     def _create(self, path: Path, schemas: tuple[str, ...]) -> None:

@@ -17,6 +17,7 @@ from snowflake.connector.errors import Error as ConnectorError
 
 from shared.errors import TerminalError
 from shared.settings import WarehouseSettings
+from shared.warehouse.budget import watch
 from shared.warehouse.query_tag import APPLICATION, current_query_tag
 from shared.warehouse.snowflake_errors import explain_refusal, is_of_a_value, is_session_lost
 from shared.warehouse.snowflake_keys import read_private_key
@@ -152,7 +153,7 @@ def create_engine(settings: WarehouseSettings) -> sa.Engine:
     sa.event.listen(engine, "connect", _note_tag)
     sa.event.listen(engine, "checkout", _tag_session)
     sa.event.listen(engine, "handle_error", _note_lost_session)
-    return engine
+    return watch(engine)
 
 
 def connect(settings: WarehouseSettings) -> Any:

@@ -8,7 +8,10 @@ import ctypes
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import Final
+
+from services.transform.adapters.dbt_statements import DbtStatements
 
 _PR_SET_PDEATHSIG = 1
 _SAME_OPTIONS: Final = ("--project-dir", "--profiles-dir", "--target-path", "--target", "--vars")
@@ -28,23 +31,29 @@ def main() -> None:
 
     from dbt.cli.main import cli  # late: it takes a second, in which the parent may die
 
+    sent = DbtStatements()
     try:
-        cli()
+        cli(obj={"callbacks": [sent.on_event]})
     except SystemExit as end:
         if end.code not in (None, 0) or not has_docs:
             raise
-    _write_docs(sys.argv[1:])
+        _write_docs(sys.argv[1:], sent)
+    finally:
+        sent.write(Path(_option(sys.argv, "--target-path")))
 
 
-def _write_docs(build: list[str]) -> None:
+def _option(arguments: list[str], name: str) -> str:
+    return arguments[arguments.index(name) + 1]
+
+
+def _write_docs(build: list[str], sent: DbtStatements) -> None:
     """`dbt docs generate` in this process, which has everything loaded: half a second, of 5 for a dbt of its own. The
     build passed whatever comes of it; the parent looks whether the page is there."""
     from dbt.cli.main import dbtRunner
 
-    given = dict(zip(build, build[1:], strict=False))
-    options = [part for name in _SAME_OPTIONS for part in (name, given[name])]
-    log = ["--log-format", "json", "--log-level", "error", "--log-path", given["--log-path"]]
-    dbtRunner().invoke([*log, "docs", "generate", "--static", "--no-compile", *options])
+    options = [part for name in _SAME_OPTIONS for part in (name, _option(build, name))]
+    log = ["--log-format", "json", "--log-level", "error", "--log-path", _option(build, "--log-path")]
+    dbtRunner(callbacks=[sent.on_event]).invoke([*log, "docs", "generate", "--static", "--no-compile", *options])
 
 
 if __name__ == "__main__":
