@@ -1,4 +1,4 @@
-"""The checker refuses what Snowflake would refuse or read differently; a checker that passes everything checks nothing."""
+"""The checker refuses what Snowflake would refuse or read differently: one that passes everything checks nothing."""
 
 import pytest
 
