@@ -1,0 +1,110 @@
+"""Settings in manifests: each exists, has a value that its class takes, and is a Secret where it is one."""
+
+import importlib
+import os
+import typing
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from pydantic import SecretStr, ValidationError
+
+from shared import settings as shared_settings
+from shared.errors import TerminalError
+from shared.settings import EnvSettings, WarehouseSettings, explain_wrong_settings
+from tests.deploy.rendering import Manifest, environment_of, is_product, label, pod_of
+
+SERVICES: Final = ("ingest", "transform", "scoring")
+_NOT_OURS: Final = {"REMAP_SIGTERM"}  # Celery's own
+# Stands for what a Secret gives: of the form that the setting wants.
+_SECRETS: Final = {
+    "GTM_OPERATIONS_URL": "postgresql+psycopg://gtm:secret@postgres:5432/gtm",
+    "REDIS_URL": "redis://:secret@redis:6379/0",
+}
+_SOME_SECRET: Final = "0" * 64
+
+
+def settings_of(service: str) -> list[type[EnvSettings]]:
+    """The classes that a service's processes read."""
+    modules = [shared_settings, importlib.import_module(f"services.{service}.settings")]
+    found = [item for module in modules for item in vars(module).values() if isinstance(item, type)]
+    return [item for item in found if issubclass(item, EnvSettings) and item is not EnvSettings]
+
+
+def known_variables() -> dict[str, bool]:
+    """Every variable of the services, and whether it is a secret."""
+    fields = [field for service in SERVICES for kind in settings_of(service) for field in kind.model_fields.values()]
+    return {str(field.validation_alias): _is_secret(field.annotation) for field in fields}
+
+
+def find_settings_faults(manifests: tuple[Manifest, ...]) -> list[str]:
+    """One line per fault, each with the workload and the variable."""
+    faults: list[str] = []
+    for one in manifests:
+        pod = pod_of(one)
+        if pod is None or not is_product(one):
+            continue
+        for container in [*pod.get("initContainers", []), *pod["containers"]]:
+            title = f"{one['kind']}/{one['metadata']['name']} {container['name']}"
+            try:
+                environment = environment_of(manifests, container)
+            except LookupError as error:
+                faults.append(f"{title}: {error.args[0]}")
+                continue
+            found = [*_unknown(environment), *_one_machine(environment), *_wrong(one, container, environment)]
+            faults += [f"{title}: {fault}" for fault in found]
+    return faults
+
+
+def _unknown(environment: dict[str, str | None]) -> Iterator[str]:
+    known = known_variables()
+    for name, value in environment.items():
+        if name not in known and name not in _NOT_OURS:
+            yield f"{name} is no setting of the product (.env.example)"
+        elif known.get(name) and value is not None:
+            yield f"{name} is a secret: take it from a Secret (secretKeyRef)"
+
+
+def _one_machine(environment: dict[str, str | None]) -> Iterator[str]:
+    kind = environment.get("GTM_WAREHOUSE")
+    if kind != "snowflake":
+        yield f"GTM_WAREHOUSE={kind}: DuckDB is a file of one machine; deploy/ is for Snowflake"
+
+
+def _wrong(one: Manifest, container: Manifest, environment: dict[str, str | None]) -> Iterator[str]:
+    """The settings as the process would read them; a warehouse's user needs all of Snowflake's."""
+    image = container["image"].rpartition("/")[2].partition("@")[0].partition(":")[0]
+    service = image.removeprefix("fleet-gtm-")
+    if service not in SERVICES:
+        yield f"image {container['image']}: ends in none of fleet-gtm-{{{','.join(SERVICES)}}}"
+        return
+    given = {name: _SECRETS.get(name, _SOME_SECRET) if value is None else value for name, value in environment.items()}
+    with _only(given):
+        for kind in settings_of(service):
+            try:
+                kind(_env_file=None)  # type: ignore[call-arg]  # pydantic-settings' own parameter
+            except ValidationError as error:
+                yield from explain_wrong_settings(error)
+        if one["metadata"].get("labels", {}).get("fleet-gtm/warehouse") and container["name"] == "gtm":
+            try:
+                WarehouseSettings(_env_file=None).require_snowflake()  # type: ignore[call-arg]  # as above
+            except (TerminalError, ValidationError) as error:
+                yield str(getattr(error, "detail", error))
+        if label(one, "component") == "api" and container["name"] == "gtm" and "GTM_API_TOKEN" not in given:
+            yield "an API without GTM_API_TOKEN does not start"
+
+
+@contextmanager
+def _only(environment: dict[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(environment)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _is_secret(annotation: object) -> bool:
+    return annotation is SecretStr or SecretStr in typing.get_args(annotation)
