@@ -9,10 +9,10 @@ from sqlfluff.core.parser.segments.base import BaseSegment
 
 from tests.sql.reference import FUNCTIONS, TYPES
 
-# Of sqlfluff's rules those that find mistakes, not style: dbt's and SQLAlchemy's own text is checked too. Aliases that
-# are not unique, joins and unions that mean something else than they say, references to tables that are not there,
+# Of sqlfluff's rules those that find mistakes, not style: dbt's and SQLAlchemy's own text is checked too. Columns that
+# have one name, joins and unions that mean something else than they say, references to tables that are not there,
 # `= null`, common table expressions that nothing reads.
-_RULES: Final = "AL04,AL08,AM01,AM07,AM08,CV05,RF01,ST08"
+_RULES: Final = "AL08,AM01,AM07,AM08,CV05,RF01,ST08"
 # They look like functions and are grammar: sql-reference/sql/{insert,merge,...}, constructs/values.
 _NOT_FUNCTIONS: Final = frozenset({"VALUES", "TABLE", "IN", "EXISTS"})
 

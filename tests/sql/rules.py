@@ -68,6 +68,15 @@ def subqueries(tree: exp.Expression) -> Iterator[str]:
                 yield f"a correlated scalar subquery that is not one aggregate: {_short(query)}"
 
 
+def aliases(tree: exp.Expression) -> Iterator[str]:
+    """sql-reference/sql/select: what stands twice in one FROM is ambiguous wherever it is named."""
+    for select in tree.find_all(exp.Select):
+        tables = [one.this for one in (select.args.get("from_"), *select.args.get("joins", ())) if one is not None]
+        names = [table.alias_or_name.lower() for table in tables]
+        for name in sorted({name for name in names if name and names.count(name) > 1}):
+            yield f"{name} stands twice in one FROM"
+
+
 def reserved_names(tree: exp.Expression) -> Iterator[str]:
     """sql-reference/reserved-keywords."""
     for identifier in tree.find_all(exp.Identifier):
@@ -86,7 +95,7 @@ def patterns(tree: exp.Expression) -> Iterator[str]:
                 yield f"a non-greedy quantifier in the pattern {pattern.name!r}"
 
 
-RULES: Final[tuple[Rule, ...]] = (refused_clauses, subqueries, reserved_names, patterns)
+RULES: Final[tuple[Rule, ...]] = (refused_clauses, subqueries, aliases, reserved_names, patterns)
 
 
 def of_tokens(sql: str) -> Iterator[str]:

@@ -54,7 +54,7 @@ def main() -> int:
     parser.add_argument("--record", type=Path, help="check this record instead of running the product")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        wire = Wire("", chosen.record) if chosen.record else record(Path(temporary))
+        wire = Wire({}, chosen.record) if chosen.record else record(Path(temporary))
         statements = wire.statements()
     shapes = to_shapes(statements)
     wrong = check(shapes)

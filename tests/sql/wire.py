@@ -1,16 +1,12 @@
 """The emulator as a process, and every statement that came to it over the wire."""
 
 import json
-import os
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.conftest import REPOSITORY
+from tests.emulator import SnowflakeEmulator
 from tests.fakes.snowflake_statements import needs_warehouse
 
 
@@ -33,25 +29,11 @@ class Statement:
 
 @dataclass
 class Wire:
-    """A running emulator; `steps` are the stretches of its record that a name was given to."""
+    """A running emulator, with what a process needs to take it for Snowflake; `steps` are the stretches of its record that a name was given to."""
 
-    url: str
+    environment: dict[str, str]
     record: Path
     steps: dict[str, list[Statement]] = field(default_factory=dict)
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """What a process needs to take the emulator for Snowflake."""
-        host, _, port = self.url.removeprefix("http://").partition(":")
-        keys = ("ACCOUNT", "USER", "PASSWORD", "WAREHOUSE", "DATABASE", "ROLE")
-        return {
-            **{f"SNOWFLAKE_{key}": "gtm" for key in keys},
-            "GTM_ENV": "local",
-            "GTM_WAREHOUSE": "snowflake",
-            "GTM_SNOWFLAKE_HOST": host,
-            "GTM_SNOWFLAKE_PORT": port,
-            "GTM_SNOWFLAKE_PROTOCOL": "http",
-        }
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -74,24 +56,7 @@ class Wire:
 
 @contextmanager
 def running_emulator(folder: Path) -> Iterator[Wire]:
-    """Started as the demo starts it; ended with the block."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Ended with the block."""
     record = folder / "statements.jsonl"
-    command = [sys.executable, "-m", "tests.fakes.snowflake_server", "--port", "0"]
-    command += ["--db", str(folder / "snowflake"), "--record", str(record)]
-    with (folder / "emulator.log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=log, env=dict(os.environ))
-        assert process.stdout is not None
-        try:
-            url = process.stdout.readline().decode().strip()
-            assert url.startswith("http://"), (folder / "emulator.log").read_text()
-            threading.Thread(target=process.stdout.read, daemon=True).start()  # so that it never blocks on a full pipe
-            yield Wire(url, record)
-        finally:
-            process.terminate()
-            try:
-                process.wait(15)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            process.stdout.close()
+    with SnowflakeEmulator(folder, "--record", str(record)) as emulator:
+        yield Wire(emulator.environment("gtm"), record)

@@ -1,0 +1,82 @@
+"""Nothing that runs by itself touches the warehouse: probes, metrics and the sweeper would keep it awake, and it is paid
+for by the second."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from shared import settings
+from shared.celery_app import make_celery
+from shared.contracts import JobKind
+from shared.jobs.store import JobStore
+from shared.jobs.sweeper import Sweeper
+from shared.operations.database import OperationsDatabase
+from tests.conftest import RedisServer
+from tests.servers import ApiServer
+
+pytestmark = pytest.mark.processes
+
+
+class Counted:
+    """Where Snowflake should be: takes every connection, counts it, and hangs up."""
+
+    def __init__(self) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+        self.connections = 0
+        threading.Thread(target=self._take, daemon=True).start()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _take(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:  # closed
+                return
+            self.connections += 1
+            connection.close()
+
+
+@pytest.fixture
+def snowflake(monkeypatch: pytest.MonkeyPatch, operations: OperationsDatabase) -> Iterator[Counted]:
+    """The product believes that it is on Snowflake."""
+    counted = Counted()
+    named = {f"SNOWFLAKE_{key}": "gtm" for key in ("ACCOUNT", "USER", "PASSWORD", "WAREHOUSE", "DATABASE", "ROLE")}
+    address = {"HOST": "127.0.0.1", "PORT": counted.port, "PROTOCOL": "http", "LOGIN_TIMEOUT_SECONDS": 1}
+    named |= {f"GTM_SNOWFLAKE_{key}": str(value) for key, value in address.items()}
+    for name, value in {**named, "GTM_WAREHOUSE": "snowflake"}.items():
+        monkeypatch.setenv(name, value)
+    settings.warehouse_settings.cache_clear()
+    JobStore(operations).start(JobKind.SCORING, {})
+    yield counted
+    counted.close()
+
+
+def test_probes_metrics_and_polls_leave_the_warehouse_asleep_and_who_reads_leads_wakes_it(
+    snowflake: Counted, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    """Of one API: the others have these routes from the same frame (.importlinter keeps it off the warehouse)."""
+    api = ApiServer("scoring", tmp_path / "logs").wait_ready()
+    try:
+        (job,) = httpx.get(f"{api.url}/v1/jobs").json()["items"]
+        for path in ("/healthz", "/readyz", "/metrics", "/openapi.json", f"/v1/jobs/{job['id']}"):
+            assert httpx.get(f"{api.url}{path}").status_code == 200, path
+        assert snowflake.connections == 0
+        assert httpx.get(f"{api.url}/v1/leads", timeout=20).status_code >= 500
+        assert snowflake.connections > 0, "the counting counts"
+    finally:
+        api.kill()
+
+
+def test_the_sweeper_leaves_the_warehouse_asleep(snowflake: Counted, redis_server: RedisServer) -> None:
+    queue = settings.queue_settings()
+    sweeper = Sweeper(make_celery("sweeper", settings=queue, is_producer=True), settings.operations_settings(), queue)
+    for _ in range(3):
+        sweeper.sweep()
+    assert snowflake.connections == 0
