@@ -1,4 +1,4 @@
-"""The `gtm` command: every verb is one call of the REST API."""
+"""The `gtm` command: every verb is one call of the REST API; `doctor` and `warehouse init` come before it."""
 
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Literal
@@ -7,12 +7,14 @@ import typer
 
 from cli.builds import failures, nodes
 from cli.checks import exit_code_of, render_check
+from cli.doctor import doctor
 from cli.jobs import jobs_app
 from cli.options import EXIT_CODES, ForceOption, JsonOption, LimitOption, OptionOption, WatchOption, parse_options
 from cli.render import render_lead, render_leads
 from cli.score import score_app
 from cli.session import session, to_request
 from cli.status import read_status, render_status
+from cli.warehouse import warehouse_app
 from shared.contracts import BuildRequest, PipelineRequest, SyncRequest
 
 app = typer.Typer(
@@ -24,6 +26,8 @@ app = typer.Typer(
 )
 app.add_typer(jobs_app, name="jobs", epilog=EXIT_CODES)
 app.add_typer(score_app, name="score", epilog=EXIT_CODES)
+app.add_typer(warehouse_app, name="warehouse", epilog=EXIT_CODES)
+app.command(epilog=EXIT_CODES)(doctor)
 app.command(epilog=EXIT_CODES)(nodes)
 app.command(epilog=EXIT_CODES)(failures)
 

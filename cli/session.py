@@ -64,19 +64,27 @@ class Session:
 def session(*, as_json: bool) -> Iterator[Session]:
     """Errors of the API become one clear message (and a problem on stdout with `--json`) and an exit code."""
     output = Output(as_json=as_json)
+    with reporting_errors(output):
+        try:
+            with connect(read_settings()) as client:
+                yield Session(client, output)
+        except WatchingStopped as stopped:
+            output.note(
+                f"\nStopped watching; {stopped.job.kind} {stopped.job.id} goes on. {way_back(stopped.job)}", "yellow"
+            )
+            if as_json:
+                output.json(stopped.job.to_json())
+            raise typer.Exit(ExitCode.INTERRUPTED) from None
+
+
+@contextmanager
+def reporting_errors(output: Output) -> Iterator[None]:
+    """A CliError ends the command with its message, its problem on stdout where JSON is wanted, and its exit code."""
     try:
-        with connect(read_settings()) as client:
-            yield Session(client, output)
-    except WatchingStopped as stopped:
-        output.note(
-            f"\nStopped watching; {stopped.job.kind} {stopped.job.id} goes on. {way_back(stopped.job)}", "yellow"
-        )
-        if as_json:
-            output.json(stopped.job.to_json())
-        raise typer.Exit(ExitCode.INTERRUPTED) from None
+        yield
     except CliError as error:
         output.problem(error.problem)
-        if as_json:
+        if output.as_json:
             output.json(error.problem.model_dump(mode="json", exclude_none=True))
         raise typer.Exit(error.exit_code) from None
 

@@ -63,13 +63,18 @@ def ensure_public_suffixes(warehouse: Warehouse) -> int:
 
 def _write(warehouse: Warehouse, rows: list[dict[str, Any]], list_version: str) -> int:
     with warehouse.core(write=True) as connection:
-        _metadata.create_all(connection, checkfirst=True)
+        create_public_suffixes(connection)
         for staged in stage_rows(
             warehouse, connection, public_suffixes, rows, "stored.list_version <> offered.list_version"
         ):
             merge_staged(connection, staged.target, staged.offered, update_when=staged.update_when)
         connection.execute(sa.delete(public_suffixes).where(public_suffixes.c.list_version != list_version))
     return len(rows)
+
+
+def create_public_suffixes(connection: sa.Connection) -> None:
+    """The empty table, where there is none."""
+    _metadata.create_all(connection, checkfirst=True)
 
 
 def read_rules(list_version: str) -> Iterator[dict[str, Any]]:
