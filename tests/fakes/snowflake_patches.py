@@ -11,6 +11,7 @@ import fakesnow.copy_into
 import fakesnow.info_schema
 import fakesnow.transforms.transforms
 from sqlglot import Expr, exp
+from sqlglot.dialects.duckdb import DuckDB
 
 CREATED: Final = (
     "create table _fs_global.main.created (database_name varchar, schema_name varchar, name varchar,"
@@ -73,3 +74,11 @@ def _transform_in_place(self: Expr, function: Any, *arguments: Any, copy: bool =
 
 
 exp.Expression.transform = _transform_in_place
+
+
+def _md5_number_lower64(generator: Any, expression: Expr) -> str:
+    """sqlglot writes a function that DuckDB lacks, and DuckDB's own reads the digest's bytes the other way round."""
+    return f"cast('0x' || right(md5({generator.sql(expression, 'this')}), 16) as ubigint)"
+
+
+DuckDB.Generator.TRANSFORMS[exp.MD5NumberLower64] = _md5_number_lower64
