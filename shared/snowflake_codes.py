@@ -158,6 +158,7 @@ _BY_STATE: Final[dict[str, _Meaning]] = {
     "08": _Meaning("warehouse-unreachable", _AGAIN),
     "28": _Meaning(_LOGIN, "Check SNOWFLAKE_USER and its credentials."),
 }
+_HTTP_ADDED: Final = 290_000
 _HTTP: Final = frozenset({307, 308, 400, 403, 405, 408, 429, *range(500, 600)})  # what the driver tries again
 _REFUSED: Final = _Meaning(
     "warehouse-statement-refused",
@@ -212,11 +213,13 @@ def is_known(number: int, state: str | None, said: str = "") -> bool:
 
 
 def _meaning_of(number: int, state: str | None, said: str) -> _Meaning:
+    if number > _HTTP_ADDED + 250_000:  # for a login that met an HTTP error the driver adds both
+        number -= _HTTP_ADDED
     if number == 250001 and _NO_SUCH_ACCOUNT.search(said):
         return _MEANINGS[290404]
     if number in _MEANINGS:
         return _MEANINGS[number]
-    if number in _HTTP or number - 290_000 in _HTTP:
+    if number in _HTTP or number - _HTTP_ADDED in _HTTP:
         return _MEANINGS[250003]
     state = state or ""
     return _BY_STATE.get(state) or _BY_STATE.get(state[:2]) or _REFUSED
