@@ -162,7 +162,7 @@ def _dbt_build(job: JobContext, settings: TransformSettings, task: _Task, enviro
         project_dir=settings.dbt_project_dir,
         work_dir=settings.dbt_dir,
         run_name=job.job_id,
-        environment=environment,
+        environment={**environment, **settings.to_environment()},
         variables=task.variables,
         threads=settings.dbt_threads,
         memory_limit=settings.duckdb_memory_limit,

@@ -17,6 +17,7 @@ Share = Annotated[Decimal, Field(gt=0, le=1, max_digits=9, decimal_places=6)]
 DateOrder = Literal["mdy", "dmy"]
 Source = Literal["hubspot", "salesforce", "billing"]
 
+_IDENTIFIER = re.compile(r"([A-Za-z_][A-Za-z0-9_$]*)?")
 _SIZE = re.compile(r"[1-9][0-9]*(MB|GB|MiB|GiB)")
 
 
@@ -39,6 +40,12 @@ def _size(value: str) -> str:
     return value
 
 
+def _warehouse_name(value: str) -> str:
+    if not _IDENTIFIER.fullmatch(value):
+        raise ValueError("write the name of a warehouse of Snowflake, like GTM_LARGE, without quotes")
+    return value
+
+
 JsonObject = (NoDecode, BeforeValidator(_parse_object))
 
 
@@ -58,6 +65,12 @@ class TransformSettings(EnvSettings):
         "2500MB", validation_alias="GTM_DUCKDB_MEMORY_LIMIT"
     )
     """DuckDB's part of what a build takes; dbt itself, and what DuckDB does not count, take about 1 GB more."""
+    dbt_warehouse_large: Annotated[str, AfterValidator(_warehouse_name)] = Field(
+        "", validation_alias="GTM_DBT_WAREHOUSE_LARGE"
+    )
+    """Snowflake's virtual warehouse for the models over events and attribution; empty: SNOWFLAKE_WAREHOUSE for all."""
+    dbt_cluster_events: bool = Field(False, validation_alias="GTM_DBT_CLUSTER_EVENTS")
+    """Snowflake: cluster the tables of visits and touches by day. Counts when they are next built from nothing."""
     as_of_date: date | None = Field(None, validation_alias="GTM_AS_OF_DATE")
     """The day that all windows end on; the UTC day of the build when None. For judging scores on past data."""
 
@@ -104,6 +117,13 @@ class TransformSettings(EnvSettings):
     def dbt_docs_path(self) -> Path:
         """The project's documentation, one self-contained page."""
         return self.dbt_dir / "docs.html"
+
+    def to_environment(self) -> dict[str, str]:
+        """What the project reads of the environment: how Snowflake builds, which changes no row of what is built."""
+        return {
+            "GTM_DBT_WAREHOUSE_LARGE": self.dbt_warehouse_large,
+            "GTM_DBT_CLUSTER_EVENTS": "true" if self.dbt_cluster_events else "false",
+        }
 
     def to_variables(self) -> dict[str, Any]:
         """dbt's vars. Rates are plain text, so that SQL gets the decimal 0.0000125 and not the float 1.25e-05."""

@@ -22,7 +22,10 @@
 {%- endmacro %}
 
 
-{# 64 bits of the md5 of a text as a number: may be summed, stored and compared by a later build. #}
+{#
+    64 bits of the md5 of a text as a number, the same on both engines: may be summed, stored and compared by a later build.
+    DuckDB's own function reads the bytes the other way round.
+#}
 {% macro md5_number(text) -%}
     {{ adapter.dispatch('md5_number')(text) }}
 {%- endmacro %}
@@ -32,5 +35,5 @@
 {%- endmacro %}
 
 {% macro duckdb__md5_number(text) -%}
-    md5_number_lower({{ text }})
+    cast('0x' || right(md5({{ text }}), 16) as ubigint)
 {%- endmacro %}

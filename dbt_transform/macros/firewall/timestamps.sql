@@ -67,8 +67,9 @@
 
 {# In days, seconds and the rest: DuckDB adds no more than 2^31 of a unit. #}
 {% macro timestamp_of_epoch(number, per_second) -%}
-    {%- set days = "cast(floor(" ~ number ~ " / " ~ 86400 * per_second ~ ") as integer)" -%}
     {%- set rest = "mod(" ~ number ~ ", " ~ 86400 * per_second ~ ")" -%}
+    {#- Without a remainder: Snowflake rounds a quotient to six digits, and the day's last milliseconds up to the next day. -#}
+    {%- set days = "cast((" ~ number ~ " - " ~ rest ~ ") / " ~ 86400 * per_second ~ " as integer)" -%}
     {{ dbt.dateadd(
         "second" if per_second == 1 else "millisecond",
         rest,
@@ -80,6 +81,7 @@
 {# To the second: a spreadsheet's day has too few digits for more. #}
 {% macro timestamp_of_serial(column) -%}
     {%- set seconds = "cast(round(try_cast(" ~ column ~ " as decimal(28, 9)) * 86400) as bigint)" -%}
-    {%- set days = "cast(floor(" ~ seconds ~ " / 86400) as integer)" -%}
-    {{ dbt.dateadd("second", "mod(" ~ seconds ~ ", 86400)", dbt.dateadd("day", days, "cast('1899-12-30' as timestamp)")) }}
+    {%- set rest = "mod(" ~ seconds ~ ", 86400)" -%}
+    {%- set days = "cast((" ~ seconds ~ " - " ~ rest ~ ") / 86400 as integer)" -%}
+    {{ dbt.dateadd("second", rest, dbt.dateadd("day", days, "cast('1899-12-30' as timestamp)")) }}
 {%- endmacro %}

@@ -6,6 +6,18 @@
     has them, say which build wrote it.
 #}
 {% materialization test, default %}
+    {{ return(kept_test()) }}
+{% endmaterialization %}
+
+
+{# dbt prefers an adapter's own materialization to a project's default one. #}
+{% materialization test, adapter="snowflake" %}
+    {% do set_query_tag() %}
+    {{ return(kept_test()) }}
+{% endmaterialization %}
+
+
+{% macro kept_test() %}
     {%- set stored = api.Relation.create(
         database=database, schema=schema, identifier=model["alias"], type="table"
     ) -%}
@@ -25,7 +37,7 @@
     {% endif %}
 
     {{ return({"relations": []}) }}
-{% endmaterialization %}
+{% endmacro %}
 
 
 {# The first rows that a test found, with the build that found them. #}

@@ -1,3 +1,5 @@
+{{ config(snowflake_warehouse=env_var("GTM_DBT_WAREHOUSE_LARGE", "") or none) }}
+
 with closed as (
     select
         opportunity_id,

@@ -2,6 +2,8 @@
     materialized="incremental",
     incremental_strategy="replace_keys",
     unique_key="touchpoint_id",
+    snowflake_warehouse=env_var("GTM_DBT_WAREHOUSE_LARGE", "") or none,
+    cluster_by=["cast(touched_at as date)"] if env_var("GTM_DBT_CLUSTER_EVENTS", "false") == "true" else none,
     meta={"compares": ["touch_type", "source_record_id", "load_id", "loaded_at"]},
 ) }}
 {#- A contact's touches of one load: compared by count and hash, before any of them is looked at by itself. -#}

@@ -8,7 +8,10 @@ with weighed as (
         cast(
             case
                 when weights.half_life_days is null then weights.points
-                else weights.points * power(0.5, factor_values.value_number / weights.half_life_days)
+                else weights.points * power(
+                    cast(0.5 as double),
+                    cast(factor_values.value_number as double) / cast(weights.half_life_days as double)
+                )
             end as decimal(6, 2)
         ) as points,
         weights.max_points,

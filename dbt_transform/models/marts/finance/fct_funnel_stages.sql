@@ -27,8 +27,11 @@ select
     visits.stage_name,
     visits.entered_at,
     visits.left_at,
-    cast({{ dbt.datediff("visits.entered_at", "visits.left_at", "second") }} / 86400.0 as decimal(12, 2))
-        as days_in_stage,
+    -- Whole hundredths of a day first: half a hundredth has no exact double, so that one engine would round it down.
+    cast(
+        cast(round({{ dbt.datediff("visits.entered_at", "visits.left_at", "second") }} / 864) as decimal(12, 0))
+        * cast(0.01 as decimal(3, 2)) as decimal(12, 2)
+    ) as days_in_stage,
     visits.next_stage,
     -- On to a stage where it hasn't been: neither lost nor moved back. Null while there is no next one.
     not visits.next_is_lost and next_visit.first_stage_number > visits.stage_number as is_converted,

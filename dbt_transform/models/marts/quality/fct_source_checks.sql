@@ -141,7 +141,7 @@ checks as (
         loaded_at,
         measured,
         case when measured > {{ max_age_hours }} then 'fail' else 'pass' end as outcome,
-        source || ' was last loaded at ' || cast(loaded_at as varchar) || ' UTC, '
+        source || ' was last loaded at ' || left({{ timestamp_text("loaded_at") }}, 19) || ' UTC, '
         || cast(cast(floor(measured) as integer) as varchar) || ' hours before this build; scores would rest on old'
         || ' data. Sync it; if it is loaded less often on purpose, raise'
         || ' GTM_SOURCE_MAX_AGE_HOURS (now {{ max_age_hours }}).' as message

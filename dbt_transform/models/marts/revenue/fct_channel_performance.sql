@@ -63,7 +63,7 @@ combined as (
 )
 
 select
-    md5(coalesce(cast(month as varchar), '') || '|' || channel || '|' || attribution_model) as channel_performance_id,
+    md5(coalesce({{ date_text("month") }}, '') || '|' || channel || '|' || attribution_model) as channel_performance_id,
     month,
     channel,
     attribution_model,

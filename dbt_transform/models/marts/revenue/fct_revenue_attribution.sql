@@ -2,6 +2,7 @@
     materialized="incremental",
     incremental_strategy="replace_keys",
     unique_key=["opportunity_id", "attribution_model"],
+    snowflake_warehouse=env_var("GTM_DBT_WAREHOUSE_LARGE", "") or none,
     on_schema_change="append_new_columns",
     meta={"compares": ["input_hash"]},
 ) }}
@@ -36,8 +37,9 @@ touch_sets as (
         opportunity_id,
         count(*) as touches,
         max(touched_at) as last_touched_at,
-        sum({{ md5_number("touch_number || '|' || touchpoint_id || '|' || channel || '|' || touched_at") }})
-            as touches_hash
+        sum({{ md5_number(
+            "touch_number || '|' || touchpoint_id || '|' || channel || '|' || " ~ timestamp_text("touched_at")
+        ) }}) as touches_hash
     from {{ ref("int_touches_counted") }}
     where is_won
     group by opportunity_id
@@ -82,9 +84,9 @@ rule_inputs as (
             '{{ logic_version }}|{{ var("time_decay_half_life_days", 7) }}|{{ models | join(" ") }}'
             || '|' || won.amount_cents
             || '|' || coalesce(won.account_id, '')
-            || '|' || coalesce(cast(won.closed_at as varchar), '')
-            || '|' || coalesce(cast(won.created_at as varchar), '')
-            || '|' || coalesce(cast(won.lead_created_at as varchar), '')
+            || '|' || coalesce({{ timestamp_text("won.closed_at") }}, '')
+            || '|' || coalesce({{ timestamp_text("won.created_at") }}, '')
+            || '|' || coalesce({{ timestamp_text("won.lead_created_at") }}, '')
             || '|' || coalesce(touch_sets.touches, 0)
             || '|' || coalesce(touch_sets.touches_hash, 0)
         ) as rules_hash

@@ -1,4 +1,8 @@
-{{ config(materialized="table", access="private") }}
+{{ config(
+    materialized="table",
+    access="private",
+    snowflake_warehouse=env_var("GTM_DBT_WAREHOUSE_LARGE", "") or none,
+) }}
 {%- set columns = {
     "id": "text",
     "event_type": "text",

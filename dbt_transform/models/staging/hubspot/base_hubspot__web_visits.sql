@@ -33,6 +33,8 @@
     access="private",
     incremental_strategy="merge",
     unique_key=["source_system", "source_record_id"],
+    snowflake_warehouse=env_var("GTM_DBT_WAREHOUSE_LARGE", "") or none,
+    cluster_by=["cast(visited_at as date)"] if env_var("GTM_DBT_CLUSTER_EVENTS", "false") == "true" else none,
     meta={"compares": ["logic_version"], "logic_version": logic_version},
 ) }}
 
