@@ -1,7 +1,7 @@
-"""`python -m tests.deploy.check [FOLDER ...]`: render overlays, hold them to Kubernetes' schemas and the project's rules.
+"""`python -m tests.deploy.check [FOLDER ...]`: overlays, rendered, against Kubernetes' schemas and the project's rules.
 
 Without a folder: those of deploy/overlays. Exit code 1 on a fault. Where no renderer is installed it says so and checks
-nothing; with DEPLOY_RENDER=required (CI) that is a failure.
+nothing; with DEPLOY_RENDER=required that is a failure.
 """
 
 import os

@@ -64,20 +64,18 @@ def is_product(manifest: Manifest) -> bool:
     return pod_of(manifest) is not None and label(manifest, "part-of") == "fleet-gtm"
 
 
-def environment_of(manifests: tuple[Manifest, ...], container: Manifest) -> dict[str, str | None]:
-    """What the container gets: ConfigMaps first, then `env`. None for what comes from a Secret.
+def config_maps(manifests: tuple[Manifest, ...]) -> dict[str, dict[str, str]]:
+    """Name -> data."""
+    return {one["metadata"]["name"]: one.get("data", {}) for one in manifests if one["kind"] == "ConfigMap"}
 
-    Raises:
-        LookupError: a ConfigMap that isn't there.
-    """
-    maps = {one["metadata"]["name"]: one.get("data", {}) for one in manifests if one["kind"] == "ConfigMap"}
+
+def environment_of(manifests: tuple[Manifest, ...], container: Manifest) -> dict[str, str | None]:
+    """What the container gets: ConfigMaps first, then `env`. None for what comes from a Secret, or from nowhere."""
+    maps = config_maps(manifests)
     found: dict[str, str | None] = {}
     for source in container.get("envFrom", []):
-        name = source["configMapRef"]["name"]
-        if name not in maps:
-            raise LookupError(f"ConfigMap {name} isn't there")
-        found |= maps[name]
+        found |= maps.get(source["configMapRef"]["name"], {})
     for variable in container.get("env", []):
         key = variable.get("valueFrom", {}).get("configMapKeyRef")
-        found[variable["name"]] = maps[key["name"]][key["key"]] if key else variable.get("value")
+        found[variable["name"]] = maps.get(key["name"], {}).get(key["key"]) if key else variable.get("value")
     return found

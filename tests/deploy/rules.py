@@ -1,6 +1,7 @@
 """What Kubernetes' schemas can't say: pods are confined, nothing is unpinned, everything that is named exists.
 
-Each rule takes the rendered objects of one overlay, anybody's, and gives one line per fault. Settings: settings_rules.py.
+Each rule takes the rendered objects of one overlay, anybody's, and gives one line per fault. Those of settings are in
+settings_rules.py.
 """
 
 import re
@@ -9,7 +10,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from shared.settings import QueueSettings
-from tests.deploy.rendering import Manifest, environment_of, is_product, label, pod_of
+from tests.deploy.rendering import Manifest, config_maps, environment_of, is_product, label, pod_of
 from tests.deploy.settings_rules import find_settings_faults
 
 Manifests = tuple[Manifest, ...]
@@ -81,6 +82,17 @@ def _dangling(manifests: Manifests) -> Iterator[str]:
             selector = spec["selector"]["matchLabels"]
         if selector and not any(selector.items() <= pod.items() for pod in labels):
             yield f"{title}: selects no pod"
+    maps = config_maps(manifests)
+    for title, _, pod in _pods(manifests):
+        for name in sorted(set(_map_names(pod)) - set(maps)):
+            yield f"{title}: ConfigMap {name} isn't there"
+
+
+def _map_names(pod: dict[str, Any]) -> Iterator[str]:
+    for container in _containers(pod):
+        yield from (one["configMapRef"]["name"] for one in container.get("envFrom", []))
+        keys = (one.get("valueFrom", {}).get("configMapKeyRef") for one in container.get("env", []))
+        yield from (key["name"] for key in keys if key)
 
 
 def _open_to_the_network(manifests: Manifests) -> Iterator[str]:

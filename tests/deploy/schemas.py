@@ -1,7 +1,7 @@
 """Manifests against Kubernetes' own schemas (package kubernetes-validate), and KEDA's against what we use of them.
 
-KEDA's definitions are no package. The part below is written after its CRDs (keda.sh/v1alpha1) and its PostgreSQL scaler,
-narrower than they are: what it doesn't know is refused, so that a misspelt field can't be pruned in silence.
+KEDA's definitions are no package. The part below is written after its CRDs (keda.sh/v1alpha1) and its PostgreSQL
+scaler, narrower than they are: what it doesn't know is refused, so that a misspelt field can't be pruned in silence.
 """
 
 from typing import Any, Final

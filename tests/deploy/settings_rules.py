@@ -5,6 +5,7 @@ import os
 import typing
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Final
 
 from pydantic import SecretStr, ValidationError
@@ -31,6 +32,7 @@ def settings_of(service: str) -> list[type[EnvSettings]]:
     return [item for item in found if issubclass(item, EnvSettings) and item is not EnvSettings]
 
 
+@lru_cache
 def known_variables() -> dict[str, bool]:
     """Every variable of the services, and whether it is a secret."""
     fields = [field for service in SERVICES for kind in settings_of(service) for field in kind.model_fields.values()]
@@ -46,11 +48,7 @@ def find_settings_faults(manifests: tuple[Manifest, ...]) -> list[str]:
             continue
         for container in [*pod.get("initContainers", []), *pod["containers"]]:
             title = f"{one['kind']}/{one['metadata']['name']} {container['name']}"
-            try:
-                environment = environment_of(manifests, container)
-            except LookupError as error:
-                faults.append(f"{title}: {error.args[0]}")
-                continue
+            environment = environment_of(manifests, container)
             found = [*_unknown(environment), *_one_machine(environment), *_wrong(one, container, environment)]
             faults += [f"{title}: {fault}" for fault in found]
     return faults
@@ -79,19 +77,28 @@ def _wrong(one: Manifest, container: Manifest, environment: dict[str, str | None
         yield f"image {container['image']}: ends in none of fleet-gtm-{{{','.join(SERVICES)}}}"
         return
     given = {name: _SECRETS.get(name, _SOME_SECRET) if value is None else value for name, value in environment.items()}
-    with _only(given):
+    is_main = container["name"] == "gtm"
+    needs_snowflake = is_main and bool(one["metadata"].get("labels", {}).get("fleet-gtm/warehouse"))
+    yield from _refusals(service, frozenset(given.items()), needs_snowflake)
+    if is_main and label(one, "component") == "api" and "GTM_API_TOKEN" not in given:
+        yield "an API without GTM_API_TOKEN does not start"
+
+
+@lru_cache(maxsize=256)
+def _refusals(service: str, given: frozenset[tuple[str, str]], needs_snowflake: bool) -> tuple[str, ...]:
+    """What the settings classes say of this environment."""
+    found: list[str] = []
+    with _only(dict(given)):
         for kind in settings_of(service):
             try:
-                kind(_env_file=None)  # type: ignore[call-arg]  # pydantic-settings' own parameter
+                settings = kind(_env_file=None)  # type: ignore[call-arg]  # pydantic-settings' own parameter
+                if needs_snowflake and isinstance(settings, WarehouseSettings):
+                    settings.require_snowflake()
             except ValidationError as error:
-                yield from explain_wrong_settings(error)
-        if one["metadata"].get("labels", {}).get("fleet-gtm/warehouse") and container["name"] == "gtm":
-            try:
-                WarehouseSettings(_env_file=None).require_snowflake()  # type: ignore[call-arg]  # as above
-            except (TerminalError, ValidationError) as error:
-                yield str(getattr(error, "detail", error))
-        if label(one, "component") == "api" and container["name"] == "gtm" and "GTM_API_TOKEN" not in given:
-            yield "an API without GTM_API_TOKEN does not start"
+                found += explain_wrong_settings(error)
+            except TerminalError as error:
+                found.append(error.detail)
+    return tuple(found)
 
 
 @contextmanager
