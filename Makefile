@@ -42,7 +42,7 @@ reset: down ## forget everything: warehouse, jobs, logs (asks first; FORCE=1 doe
 .PHONY: setup check format lint types lock docker-smoke bench eval sequences mutants conservation crm-truth sync-kills change-events webhook-burst model-outage long-journeys
 setup: $(STAMP) ## install everything into .venv
 
-check: lint types workflows ## all that CI checks beside the tests
+check: lint types workflows deploy-check ## all that CI checks beside the tests
 
 format: $(STAMP) ## black, isort, sqlfluff fix
 	$(BIN)/isort -q $(CODE)
@@ -65,6 +65,10 @@ workflows: $(STAMP)
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+.PHONY: deploy-check
+deploy-check: $(STAMP) ## render deploy/ and hold it to Kubernetes' schemas and our rules (OVERLAY= yours; needs kubectl)
+	$(BIN)/python -m tests.deploy.check $(OVERLAY)
 
 lock: $(STAMP) ## pin the requirements anew
 	requirements/lock.sh
