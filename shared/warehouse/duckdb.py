@@ -78,7 +78,7 @@ class DuckdbWarehouse:
         finally:
             raw.unregister("arrow_batch")
 
-    def load_parquet(self, connection: sa.Connection, name: str, files: Sequence[Path]) -> None:
+    def load_parquet(self, connection: sa.Connection, name: str, files: Sequence[Path], *, owner: str) -> None:
         paths = ", ".join(f"'{_quoted(path)}'" for path in files)
         select = f"select * from read_parquet([{paths}])"
         connection.exec_driver_sql(f"create or replace temporary view {name} as {select}")

@@ -43,9 +43,10 @@ class Warehouse(Protocol):
         """Create or extend the temporary table `name` with `rows`; it ends with the connection."""
         ...
 
-    def load_parquet(self, connection: sa.Connection, name: str, files: Sequence[Path]) -> None:
+    def load_parquet(self, connection: sa.Connection, name: str, files: Sequence[Path], *, owner: str) -> None:
         """Give the rows of the files, which have one schema, the temporary name `name`, by the engine's bulk loader.
 
+        `owner` names the load that they are for: an attempt that repeats it finds what an earlier one had brought over.
         The files stay as long as the connection: an engine that reads them in place does so at each use of the name.
         """
         ...

@@ -3,19 +3,31 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import sqlalchemy as sa
 
+from shared.errors import GtmError
 from shared.settings import WarehouseSettings
 from shared.warehouse.merge import MergeCounts, merge_staged
 from shared.warehouse.snowflake_connection import create_engine, dbt_environment, explaining_refusals
+from shared.warehouse.snowflake_staging import (
+    PREFIX,
+    column_type,
+    drop_staged,
+    has_staged,
+    stage_files,
+    stage_table,
+    staging_gone,
+)
 
-_SCHEMAS = ("raw", "analytics", "reverse_etl_outbound")
 _CORE_STAGE_SCHEMA = "raw"
 _OUTBOUND_STAGE_SCHEMA = "reverse_etl_outbound"
-_STAGE_ROWS_PER_STATEMENT = 1000
+# A statement's text, values included, must stay under 1 MB; larger batches come as files.
+_TEXT_BYTES: Final = 200_000
+_TEXT_ROWS: Final = 1_000
+_SCHEMA: Final = "gtm_schema"  # in a connection's `info`
 
 
 class SnowflakeWarehouse:
@@ -25,7 +37,7 @@ class SnowflakeWarehouse:
         self._settings = settings
         self._engine = create_engine(settings)
         self.dialect: sa.Dialect = self._engine.dialect
-        self._has_schemas = False
+        self._known_schemas: set[str] = set()
 
     @contextmanager
     def core(self, *, write: bool = False) -> Iterator[sa.Connection]:
@@ -40,11 +52,22 @@ class SnowflakeWarehouse:
     @contextmanager
     def _open(self, stage_schema: str | None) -> Iterator[sa.Connection]:
         """`stage_schema`: where `stage` puts its tables, of a writer; a reader needs no right to create."""
-        with explaining_refusals(self._settings), self._engine.begin() as connection:
-            if stage_schema is not None:
-                self._create_schemas(connection)
-                connection.execute(sa.text(f"use schema {stage_schema}"))
-            yield connection
+        with explaining_refusals(self._settings), self._engine.connect() as connection:
+            try:
+                with explaining_refusals(self._settings), connection.begin():
+                    if stage_schema is not None:
+                        self._ensure_schema(connection, stage_schema)
+                        _use_schema(connection, stage_schema)
+                    yield connection
+            except GtmError as error:
+                if PREFIX in error.detail.lower() and not error.is_transient:
+                    raise staging_gone(error.detail.splitlines()[0]) from error
+                if has_staged(connection) and not error.is_transient:  # else the next attempt may take it up
+                    drop_staged(connection, others=False)
+                raise
+            if has_staged(connection):
+                drop_staged(connection, others=True)
+                connection.invalidate()  # with the session end its temporary tables, large as they may be
 
     @contextmanager
     def core_beside_outbound(self) -> Iterator[sa.Connection]:
@@ -57,22 +80,16 @@ class SnowflakeWarehouse:
         yield dbt_environment(self._settings)
 
     def stage(self, connection: sa.Connection, name: str, rows: pa.Table) -> None:
-        columns = ", ".join(f"{field.name} {_snowflake_type(field.type)}" for field in rows.schema)
+        columns = ", ".join(f"{field.name} {column_type(field.type)}" for field in rows.schema)
         connection.execute(sa.text(f"create temporary table if not exists {name} ({columns})"))
-        table = sa.table(name, *(sa.column(field) for field in rows.column_names))
-        for batch in rows.to_batches(max_chunksize=_STAGE_ROWS_PER_STATEMENT):
-            connection.execute(sa.insert(table), batch.to_pylist())
+        if rows.nbytes > _TEXT_BYTES or rows.num_rows > _TEXT_ROWS:
+            stage_table(connection, name, rows)
+        elif rows.num_rows:
+            table = sa.table(name, *(sa.column(field) for field in rows.column_names))
+            connection.execute(sa.insert(table), rows.to_pylist())
 
-    def load_parquet(self, connection: sa.Connection, name: str, files: Sequence[Path]) -> None:
-        """PUT into the table's own stage, then COPY; as text, since the dialect's CopyInto can't match by name."""
-        columns = ", ".join(f"{field.name} {_snowflake_type(field.type)}" for field in pq.read_schema(files[0]))
-        connection.exec_driver_sql(f"create or replace temporary table {name} ({columns})")
-        for path in files:
-            connection.exec_driver_sql(f"put 'file://{_quoted(path)}' @%{name} auto_compress = false overwrite = true")
-        connection.exec_driver_sql(
-            f"copy into {name} from @%{name} file_format = (type = parquet use_logical_type = true)"
-            " match_by_column_name = case_insensitive on_error = abort_statement purge = true"
-        )
+    def load_parquet(self, connection: sa.Connection, name: str, files: Sequence[Path], *, owner: str) -> None:
+        stage_files(connection, name, files, owner)
 
     def derive(self, connection: sa.Connection, name: str, select: str, *, rows: int) -> None:
         connection.exec_driver_sql(f"create or replace temporary table {name} as {select}")
@@ -82,32 +99,21 @@ class SnowflakeWarehouse:
     ) -> MergeCounts:
         return merge_staged(connection, target, staged, update_when=update_when, prune_by=prune_by)
 
-    def _create_schemas(self, connection: sa.Connection) -> None:
-        """Only what is missing: `create schema if not exists` needs the right to create also where there is nothing to
-        create, and a loader has no business with that."""
-        if self._has_schemas:
+    def _ensure_schema(self, connection: sa.Connection, schema: str) -> None:
+        """Created where it is missing, and nothing asked where it is there: `create schema if not exists` needs the
+        right to create either way. Of the other schemas a role with least privilege does not even see the names."""
+        if schema in self._known_schemas:
             return
-        listing = connection.exec_driver_sql(f"show terse schemas in database {self._settings.snowflake_database}")
-        present = {str(row["name"]).lower() for row in listing.mappings()}
-        for schema in _SCHEMAS:
-            if schema not in present:
-                connection.exec_driver_sql(f"create schema if not exists {schema}")
-        self._has_schemas = True
+        database = self._settings.snowflake_database
+        listing = connection.exec_driver_sql(f"show terse schemas like '{schema}' in database {database}")
+        if listing.first() is None:
+            connection.exec_driver_sql(f"create schema if not exists {schema}")
+            connection.info.pop(_SCHEMA, None)  # who creates a schema is in it
+        self._known_schemas.add(schema)
 
 
-def _quoted(path: Path) -> str:
-    return str(path.resolve()).replace("'", "\\'")
-
-
-def _snowflake_type(arrow_type: pa.DataType) -> str:
-    if pa.types.is_boolean(arrow_type):
-        return "boolean"
-    if pa.types.is_timestamp(arrow_type):
-        return "timestamp_ntz"
-    if pa.types.is_integer(arrow_type):
-        return "integer"
-    if pa.types.is_floating(arrow_type):
-        return "float"
-    if pa.types.is_decimal(arrow_type):
-        return f"decimal({arrow_type.precision},{arrow_type.scale})"
-    return "varchar"
+def _use_schema(connection: sa.Connection, schema: str) -> None:
+    """For names without one. It stays with the session, which the pool gives to others: asked for where it differs."""
+    if connection.info.get(_SCHEMA) != schema:
+        connection.exec_driver_sql(f"use schema {schema}")
+        connection.info[_SCHEMA] = schema

@@ -11,6 +11,7 @@ from fakesnow.transforms import stage
 
 from tests.fakes.snowflake_failures import Failure
 from tests.fakes.snowflake_results import Answer, to_rowtype
+from tests.fakes.snowflake_show import show_account
 
 if TYPE_CHECKING:
     from tests.fakes.snowflake_session import Session
@@ -30,6 +31,9 @@ _ALTER_COMMENTS: Final = re.compile(
 _COLUMN_COMMENT: Final = re.compile(rf'(?:column\s+)?("[^"]+"|\w+)\s+comment\s+{_LITERAL}', re.I | re.S)
 _SHOW_PARAMETERS: Final = re.compile(rf"show\s+parameters(?:\s+like\s+{_LITERAL})?", re.I)
 _SHOW_KEYS: Final = re.compile(rf"show\s+primary\s+keys\s+in\s+(?:table\s+)?{_NAME}", re.I)
+_SHOW_SCHEMAS: Final = re.compile(
+    rf"show\s+(?:terse\s+)?schemas(?:\s+like\s+{_LITERAL})?(?:\s+in\s+(?:database\s+)?(?!account\b){_NAME})?", re.I
+)
 _REMOVE: Final = re.compile(r"(?:remove|rm)\s+'?@([^\s';]+)'?", re.I)
 _USE: Final = re.compile(rf"use\s+(role|warehouse)\s+{_NAME}", re.I)
 _ABOUT: Final = re.compile(r"select\s+((?:current_\w+\(\)(?:\s+as\s+\w+)?\s*,?\s*)+);?\s*$", re.I)
@@ -122,15 +126,21 @@ def _show(session: "Session", text: str) -> Answer | None:
         key = session.account.keys.get((parts[0], parts[1], parts[2]), [])
         names = ["database_name", "schema_name", "table_name", "column_name", "key_sequence"]
         return rows_of(session, names, [(*parts, column, str(place)) for place, column in enumerate(key, 1)])
-    if re.match(r"show\s+warehouses", text, re.I):
-        names = ["name", "state", "type", "size", "auto_suspend", "auto_resume"]
-        state = "SUSPENDED" if session.account.is_suspended else "STARTED"
-        resumes = "false" if session.account.is_suspended else "true"
-        return rows_of(session, names, [(session.warehouse.upper(), state, "STANDARD", "X-Small", "60", resumes)])
-    if re.match(r"show\s+grants", text, re.I):
-        names = ["created_on", "privilege", "granted_on", "name", "granted_to", "grantee_name", "grant_option"]
-        return rows_of(session, names, [])
-    return None
+    if found := _SHOW_SCHEMAS.match(text):
+        return _schemas(session, _text(found.group(1) or "'%'"), found.group(2))
+    return show_account(session, text)
+
+
+def _schemas(session: "Session", pattern: str, database: str | None) -> Answer:
+    """fakesnow takes no notice of LIKE."""
+    wanted = split_name(database)[-1] if database else session.connection.database
+    found = session.connection._duck_conn.execute(
+        "select schema_name from information_schema.schemata where catalog_name = ? and schema_name ilike ?"
+        " and schema_name not in ('main', '_fs_information_schema', 'pg_catalog') order by 1",
+        [wanted, pattern],
+    ).fetchall()
+    names = ["created_on", "name", "kind", "database_name", "schema_name"]
+    return rows_of(session, names, [(None, name.upper(), None, wanted, None) for (name,) in found])
 
 
 def _remove(session: "Session", stage_name: str) -> Answer:

@@ -12,6 +12,8 @@ One fault is a JSON object: `at` (login, statement or http), what happens, and h
     {"at": "http", "status": 503, "times": 3}              throttled
     {"at": "warehouse", "state": "suspended", "times": 0}  what reads or writes rows fails: no auto-resume
     {"at": "grant", "table": "RAW.LOADS", "times": 0}      the role may not touch the table
+    {"at": "show", "match": "to role gtm", "rows": [["USAGE", "SCHEMA", "GTM.RAW"]]}   what `show` answers instead
+                                                           (snowflake_show.py; of a warehouse its seven columns)
 """
 
 import re
@@ -79,6 +81,7 @@ class Fault:
     status: int = 0
     state: str = ""
     table: str = ""
+    rows: list[list[str]] = field(default_factory=list)
     fired: int = field(default=0)
 
     def failure(self) -> tuple[str, str, str]:
@@ -98,7 +101,7 @@ class Faults:
         """Raises TypeError for a key that no fault has."""
         times = document.pop("times", 1)
         fault = Fault(**document, left=times or None)
-        if fault.at not in {"login", "statement", "http", "warehouse", "grant", "upload"}:
+        if fault.at not in {"login", "statement", "http", "warehouse", "grant", "upload", "show"}:
             raise TypeError(f"at: {fault.at}")
         with self._guard:
             self._faults.append(fault)

@@ -69,7 +69,7 @@ _transform = exp.Expression.transform
 
 
 def _transform_in_place(self: Expr, function: Any, *arguments: Any, copy: bool = False, **options: Any) -> Any:
-    """fakesnow asks 75 times for a changed copy of the whole statement, and throws the one before away: half its time."""
+    """fakesnow asks 75 times for a changed copy of the whole statement, and throws the others away: half its time."""
     return _transform(self, function, *arguments, copy=copy, **options)
 
 

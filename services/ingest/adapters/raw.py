@@ -67,13 +67,13 @@ def stage_table(
     rows, rejected = spool.read_rows(table), spool.read_rejects(table)
     staged = StagedTable(table, rows.count, 0, 0, rejected.count)
     if rows.count:
-        warehouse.load_parquet(connection, staged.staged, rows.files)
+        warehouse.load_parquet(connection, staged.staged, rows.files, owner=load.load_id)
     held = spool.read_held(table)
     if held.count:
-        warehouse.load_parquet(connection, f"held_of_{table}", held.files)
+        warehouse.load_parquet(connection, f"held_of_{table}", held.files, owner=load.load_id)
     replaced = spool.replaced_columns.get(table, set())
     if replaced:
-        warehouse.load_parquet(connection, f"replaced_of_{table}", spool.read_replaced(table).files)
+        warehouse.load_parquet(connection, f"replaced_of_{table}", spool.read_replaced(table).files, owner=load.load_id)
     staged = replace(staged, superseded=_find_superseded(warehouse, connection, staged, replaced))
     if replaced or gone_by_scan:
         came = came_selects(table, spool, is_superseding=bool(replaced))
@@ -84,7 +84,7 @@ def stage_table(
         select = offered_select(load, table, staged.arrived, staged.superseded, staged.gone)
         warehouse.derive(connection, staged.offered, select, rows=staged.arrived + staged.gone)
     if rejected.count:
-        warehouse.load_parquet(connection, f"unread_{table}", rejected.files)
+        warehouse.load_parquet(connection, f"unread_{table}", rejected.files, owner=load.load_id)
         warehouse.derive(connection, staged.rejects, reject_select(load, table), rows=rejected.count)
     return staged
 

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql.ddl import DDLIfCallable
 
 from services.ingest.domain.raw_schema import RAW_TABLE_NAMES, grain, source_columns
+from shared.warehouse.tables import create_table
 
 raw_metadata = sa.MetaData(schema="raw")
 _PRESENT_COLUMNS: Final = (
@@ -128,7 +129,8 @@ def create_raw_tables(connection: sa.Connection) -> None:
         present.setdefault(table_name, set()).add(column_name)
     # Only those that are missing: asking for each one by itself is a round trip each.
     missing = [table for table in raw_metadata.sorted_tables if table.name not in present]
-    raw_metadata.create_all(connection, tables=missing, checkfirst=True)
+    for table in missing:
+        create_table(connection, table)
     for table in raw_metadata.sorted_tables:
         for column in table.columns:
             if table.name in present and column.name not in present[table.name]:

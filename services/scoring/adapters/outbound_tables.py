@@ -4,7 +4,9 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.schema import CreateTable, SetColumnComment, SetTableComment
+from sqlalchemy.schema import SetColumnComment
+
+from shared.warehouse.tables import create_table
 
 SCHEMA = "reverse_etl_outbound"
 outbound_metadata = sa.MetaData(schema=SCHEMA)
@@ -129,7 +131,7 @@ def create_outbound_tables(connection: sa.Connection) -> None:
     for table in outbound_metadata.sorted_tables:
         present = _read_column_names(connection, table)
         if not present:
-            _create_table(connection, table)
+            create_table(connection, table)
         missing = [column for column in table.columns if present and column.name not in present]
         # Those with a default last: DuckDB alters no table that its own transaction has filled.
         for column in sorted(missing, key=lambda one: one.server_default is not None):
@@ -160,14 +162,6 @@ def _read_column_names(connection: sa.Connection, table: sa.Table) -> set[str]:
     )
     found = connection.execute(listing, {"schema": table.schema, "name": table.name})
     return {str(name).lower() for name in found.scalars()}
-
-
-def _create_table(connection: sa.Connection, table: sa.Table) -> None:
-    connection.execute(CreateTable(table, if_not_exists=True))
-    if not connection.dialect.inline_comments:
-        connection.execute(SetTableComment(table))
-        for column in table.columns:
-            connection.execute(SetColumnComment(column))
 
 
 def _add_column(connection: sa.Connection, column: sa.Column[Any]) -> None:
