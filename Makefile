@@ -14,8 +14,12 @@ export PYTHONUNBUFFERED := 1
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(STAMP) ## messy CRM data becomes scored, explained leads on this machine, then everything stops again
+demo: $(STAMP) ## messy CRM data becomes scored, explained leads on this machine, then everything stops again (WAREHOUSE=)
+ifeq ($(WAREHOUSE),snowflake-emulator)
+	@GTM_LOCAL_WAREHOUSE=$(WAREHOUSE) GTM_DATA_DIR="$${GTM_DATA_DIR:-var/snowflake-emulator}" $(BIN)/python -m cli.demo
+else
 	@$(BIN)/python -m cli.demo
+endif
 
 test: $(STAMP) ## the whole suite, on real Redis, worker processes, DuckDB, dbt and a real small model
 	$(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder $(ARGS)
@@ -69,6 +73,10 @@ workflows: $(STAMP)
 .PHONY: deploy-check
 deploy-check: $(STAMP) ## render deploy/ and hold it to Kubernetes' schemas and our rules (OVERLAY= yours; needs kubectl)
 	$(BIN)/python -m tests.deploy.check $(OVERLAY)
+
+.PHONY: sql-check
+sql-check: $(STAMP) ## every statement that goes to Snowflake, against its grammar and documentation, and what each job costs
+	$(BIN)/python -m tests.sql.run_check
 
 lock: $(STAMP) ## pin the requirements anew
 	requirements/lock.sh

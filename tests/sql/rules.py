@@ -56,16 +56,21 @@ def subqueries(tree: exp.Expression) -> Iterator[str]:
     """user-guide/querying-subqueries: a correlated scalar subquery must be seen to give one row, so by an aggregate
     without GROUP BY; LIMIT in a correlated one is refused."""
     for scope in _scopes(tree):
-        if not scope.is_correlated_subquery:
+        if not (scope.is_subquery and _is_correlated(scope)):
             continue
-        query, parent = scope.expression, scope.expression.parent
+        query = scope.expression
         if query.args.get("limit"):
             yield f"LIMIT in a correlated subquery: {_short(query)}"
-        is_scalar = not isinstance(parent, exp.Exists) and not isinstance(query.parent, exp.In)
-        selects = query.selects if isinstance(query, exp.Query) else []
-        if is_scalar and isinstance(parent, exp.Subquery) and not isinstance(parent.parent, exp.Exists | exp.In):
-            if query.args.get("group") or not any(one.find(exp.AggFunc) for one in selects):
-                yield f"a correlated scalar subquery that is not one aggregate: {_short(query)}"
+        parent = query.parent.parent if isinstance(query.parent, exp.Subquery) else query.parent
+        is_scalar = not isinstance(query.parent, exp.Exists | exp.In) and not isinstance(parent, exp.Exists | exp.In)
+        is_aggregate = any(one.find(exp.AggFunc) for one in query.selects) and not query.args.get("group")
+        if is_scalar and not is_aggregate:
+            yield f"a correlated scalar subquery that is not one aggregate: {_short(query)}"
+
+
+def _is_correlated(scope: Scope) -> bool:
+    """By columns that name a table which is not among its own; a column without one is its own."""
+    return any(column.table and column.table not in scope.sources for column in scope.columns)
 
 
 def aliases(tree: exp.Expression) -> Iterator[str]:

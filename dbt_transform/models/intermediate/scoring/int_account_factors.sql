@@ -32,7 +32,7 @@ with weighed as (
             )
     {{ top_n_by(
         ["factor_values.account_id", "factor_values.factor"],
-        ["case when weights.is_fallback then 1 else 0 end", "weights.from_value desc"],
+        ["case when weights.is_fallback then 1 else 0 end", "weights.from_value desc nulls last"],
     ) }}
 )
 
