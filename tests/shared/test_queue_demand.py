@@ -88,12 +88,11 @@ def test_a_sync_counts_once_it_has_waited_and_while_it_runs(house: House) -> Non
 
 def test_what_waits_for_its_turn_asks_for_no_further_worker(house: House) -> None:
     """The lanes of shared/contracts.py: a source's syncs one by one, and one build at a time."""
-    for _ in range(3):
-        house.start(JobKind.SYNC, {"source": "mock"})
-    other = house.start(JobKind.SYNC, {"source": "files"})
+    first, *_ = [house.start(JobKind.SYNC, {"source": "mock"}) for _ in range(3)]
+    house.start(JobKind.SYNC, {"source": "files"})
     house.age(60)
     assert house.wanted("ingest") == 2
-    claim(house.leases, other)
+    claim(house.leases, first)
     assert house.wanted("ingest") == 2
     for _ in range(2):
         house.start(JobKind.BUILD, BUILD)
@@ -107,9 +106,9 @@ def test_scorings_have_no_turn_to_wait_for(house: House) -> None:
 
 
 def test_what_is_not_due_or_not_ready_asks_for_nobody(house: House) -> None:
-    house.start(JobKind.SYNC, {"source": "mock"})
+    house.start(JobKind.SCORING, SCORING)
     house.age(600, due_at=datetime.now(UTC) + timedelta(hours=1))
-    assert house.wanted("ingest") == 0
+    assert house.wanted("scoring.batch") == 0
     house.start(JobKind.PIPELINE, PIPELINE)
     assert house.wanted("transform") == 0
 

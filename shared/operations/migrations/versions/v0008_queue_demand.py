@@ -1,7 +1,8 @@
 """which jobs a worker works on or could take up: what autoscaling reads
 
 A view, so that an autoscaler's user may read this and no request or result. It is there on PostgreSQL alone: SQLite
-means one machine, where nothing scales. It says what `shared/jobs/leases.py` lets a worker claim (test_queue_demand.py).
+means one machine, where nothing scales. It says what `shared/jobs/leases.py` lets a worker claim; a test holds it to
+that.
 """
 
 import sqlalchemy as sa
