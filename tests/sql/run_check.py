@@ -9,27 +9,45 @@ import os
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from shared.settings import WarehouseSettings
 from shared.warehouse import open_warehouse
 from tests.fakes.ollama import FakeOllama
 from tests.sql.checker import findings
-from tests.sql.flows import Product, run_pipelines, run_rare_ways
+from tests.sql.cost import cost_table
+from tests.sql.flows import Product, run_pipelines, run_rare_ways, run_tools
+from tests.sql.scans import Catalog, read_catalog
 from tests.sql.shapes import Shape, to_shapes
-from tests.sql.wire import Wire, running_emulator
+from tests.sql.sites import Site, reached_sites, sites_of_product
+from tests.sql.wire import Statement, Wire, running_emulator
 
 
-def record(folder: Path) -> Wire:
-    """Everything that the product does, on an emulator of its own."""
-    with running_emulator(folder) as wire, FakeOllama() as model:
+@dataclass(frozen=True)
+class Run:
+    """What the product did on an emulator of its own: its statements, what it failed of, where it never was."""
+
+    wire: Wire
+    failures: list[str]
+    unreached: list[Site]
+    catalog: Catalog
+
+
+def run_product(folder: Path) -> Run:
+    """Everything that the product does."""
+    with running_emulator(folder) as wire, FakeOllama() as model, reached_sites() as reached:
         os.environ.update(wire.environment)
-        product = Product(open_warehouse(WarehouseSettings()), folder, model.url)
+        warehouse = open_warehouse(WarehouseSettings())
+        product = Product(warehouse, folder, model.url)
         run_pipelines(product, wire)
+        with warehouse.core() as connection:
+            catalog = read_catalog(connection)
+        run_tools()
         run_rare_ways(product, folder)
-    return wire
+    return Run(wire, product.failures, sorted(sites_of_product() - reached), catalog)
 
 
 def check(shapes: Iterable[Shape]) -> dict[str, list[Shape]]:
@@ -49,19 +67,37 @@ def _findings(shape: Shape) -> list[str]:
 
 
 def main() -> int:
-    """Prints what was checked and what is wrong."""
+    """Prints what was checked and what is wrong, and what each step asks of the warehouse."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--record", type=Path, help="check this record instead of running the product")
+    parser.add_argument("--costs", action="store_true", help="only run the product and print what it asks")
     chosen = parser.parse_args()
+    failed = 0
     with tempfile.TemporaryDirectory() as temporary:
-        wire = Wire({}, chosen.record) if chosen.record else record(Path(temporary))
+        wire = Wire({}, chosen.record)
+        if chosen.record is None:
+            run = run_product(Path(temporary))
+            wire = run.wire
+            print(cost_table(wire, run.catalog))
+            failed += _tell("A build failed that should have succeeded", run.failures)
+            failed += _tell("No statement came from", [f"{file}: {function}()" for file, function in run.unreached])
         statements = wire.statements()
+    return 1 if failed + (0 if chosen.costs else _tell_findings(statements)) else 0
+
+
+def _tell(what: str, lines: Sequence[str]) -> int:
+    for line in lines:
+        print(f"{what}: {line}")
+    return len(lines)
+
+
+def _tell_findings(statements: Sequence[Statement]) -> int:
     shapes = to_shapes(statements)
     wrong = check(shapes)
     for finding, where in sorted(wrong.items()):
         print(f"\n{finding}\n  in {len(where)} statements, such as: {' '.join(where[0].sql.split())[:300]}")
     print(f"\n{len(statements):,} statements sent, {len(shapes):,} different ones checked, {len(wrong)} findings")
-    return 1 if wrong else 0
+    return len(wrong)
 
 
 if __name__ == "__main__":
