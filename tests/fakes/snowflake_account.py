@@ -13,7 +13,7 @@ from fakesnow.instance import FakeSnow
 
 from tests.fakes.snowflake_faults import Faults
 from tests.fakes.snowflake_locks import WriteLock
-from tests.fakes.snowflake_patches import CREATED
+from tests.fakes.snowflake_patches import CREATED, DIVISION
 from tests.fakes.snowflake_rewriting import Name
 from tests.fakes.snowflake_session import Session
 from tests.fakes.snowflake_statements import StatementLog
@@ -45,6 +45,7 @@ class Account:
         self._engine.results_cache = _Last(_RESULTS_KEPT)
         self._engine.duck_conn.execute("set global threads = 2")
         self._engine.duck_conn.execute(CREATED)
+        self._engine.duck_conn.execute(DIVISION)
         self._sessions: dict[str, Session] = {}
         self._answers: _Last = _Last(_ANSWERS_KEPT)
         self._guard = threading.RLock()
@@ -106,6 +107,21 @@ class Account:
                 [name, database],
             )
         return text.replace("@~", f"@{database}.PUBLIC.{name}")
+
+    def checksums(self, database: str) -> dict[str, dict[str, str]]:
+        """Schema.table -> its number of rows and a sum over their content, whatever their order."""
+        found: dict[str, dict[str, str]] = {}
+        with self._engine.duck_conn.cursor() as connection:
+            tables = connection.execute(
+                "select schema_name, table_name from duckdb_tables() where database_name = ? and not temporary"
+                " and schema_name <> '_fs_information_schema' order by 1, 2",
+                [database],
+            ).fetchall()
+            for schema, table in tables:
+                counted = f'select count(*), sum(hash(one)::hugeint) from "{database}"."{schema}"."{table}" as one'
+                rows, content = connection.execute(counted).fetchall()[0]
+                found[f"{schema}.{table}"] = {"rows": str(rows), "content": str(content or 0)}
+        return found
 
     def next_query_id(self) -> str:
         """Random."""

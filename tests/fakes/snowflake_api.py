@@ -44,6 +44,7 @@ class SnowflakeApi:
                 Route("/fake/statements", self._counts, methods=["GET"]),
                 Route("/fake/statements/reset", self._reset, methods=["POST"]),
                 Route("/fake/log", self._log, methods=["GET"]),
+                Route("/fake/checksums/{database}", self._checksums, methods=["GET"]),
                 Route("/fake/faults", self._faults, methods=["GET", "POST", "DELETE"]),
             ]
         )
@@ -188,6 +189,10 @@ class SnowflakeApi:
 
     async def _log(self, request: Request) -> Response:
         return JSONResponse(self._account.statements.last(request.query_params.get("match", "")))
+
+    async def _checksums(self, request: Request) -> Response:
+        database = request.path_params["database"].upper()
+        return JSONResponse(await run_in_threadpool(self._account.checksums, database))
 
     async def _faults(self, request: Request) -> Response:
         if request.method == "DELETE":

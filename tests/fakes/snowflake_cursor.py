@@ -12,6 +12,7 @@ from sqlglot import exp
 from tests.fakes.snowflake_results import Answer, to_rowtype
 from tests.fakes.snowflake_rewriting import (
     Comment,
+    divide,
     fit_merge,
     name_of,
     unqualify_temporary,
@@ -48,6 +49,7 @@ class Cursor(FakeSnowflakeCursor):
         database, schema = self._conn.database, self._conn.schema
         session.touches_temporary |= unqualify_temporary(expression, session.temporary, database, schema)
         self._note_table(expression)
+        expression = divide(expression)
         if isinstance(expression, exp.Merge):
             return [expression]
         return super()._transform_explode(expression)

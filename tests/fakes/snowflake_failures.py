@@ -65,6 +65,8 @@ def _of_duckdb(error: duckdb.Error, text: str) -> Failure:
         return Failure("100072", "22000", f"NULL result in a non-nullable column\n{text}")
     if "matched" in text and "more than once" in text or "multiple" in text.lower() and "merge" in text.lower():
         return Failure("100090", "42P18", f"Duplicate row detected during DML action\n{text}")
+    if "Division by zero" in text:
+        return Failure("100051", "22012", "Division by zero")
     if isinstance(error, duckdb.ConversionException):
         return Failure("100038", "22018", text)
     if isinstance(error, duckdb.OutOfRangeException):

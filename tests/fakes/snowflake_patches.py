@@ -65,6 +65,20 @@ fakesnow.copy_into._describe_table = _describe_also_temporary
 fakesnow.transforms.numeric_agg_implicit_cast = lambda expression: expression
 
 
+# Whole numbers give a number with six decimals, as on Snowflake; a double would lose cents. Other numbers are divided as
+# doubles, where Snowflake has decimals.
+DIVISION: Final = """
+create macro _fs_global.main._fs_quotient(a, b) as
+    cast(case when b = 0 then error('Division by zero')
+        else sign(a) * sign(b) * ((2 * abs(a) * 1000000 + abs(b)) // nullif(2 * abs(b), 0))
+    end as decimal(31, 0)) * 0.000001::decimal(7, 6);
+create macro _fs_global.main._fs_divide
+    (a bigint, b bigint) as _fs_global.main._fs_quotient(a::hugeint, b::hugeint),
+    (a hugeint, b hugeint) as _fs_global.main._fs_quotient(a, b),
+    (a hugeint, b bigint) as _fs_global.main._fs_quotient(a, b::hugeint),
+    (a bigint, b hugeint) as _fs_global.main._fs_quotient(a::hugeint, b),
+    (a double, b double) as case when b = 0 then error('Division by zero') else a / b end;
+"""
 _transform = exp.Expression.transform
 
 

@@ -105,6 +105,18 @@ def unqualify_temporary(
     return found
 
 
+def divide(expression: exp.Expression) -> exp.Expression:
+    """By the macro of snowflake_patches.py, innermost first."""
+    for quotient in reversed(list(expression.find_all(exp.Div))):
+        call = exp.Anonymous(
+            this="_fs_global.main._fs_divide", expressions=[quotient.this.copy(), quotient.expression.copy()]
+        )
+        if quotient is expression:
+            return call
+        quotient.replace(call)
+    return expression
+
+
 def fit_merge(merge: exp.Merge) -> exp.Merge:
     """DuckDB takes no alias before the columns that are set or inserted."""
     for when in merge.args["whens"].expressions:
