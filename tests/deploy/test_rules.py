@@ -111,7 +111,7 @@ BREAKS: dict[str, tuple[Callable[[Manifests], Any], str]] = {
         "GTM_MODEL_API_KEY is a secret",
     ),
     "duckdb": (lambda all_: _variable(all_, "GTM_WAREHOUSE").update(value="duckdb"), "DuckDB is a file of one machine"),
-    "no-warehouse": (lambda all_: _settings(all_, "loader").pop("SNOWFLAKE_WAREHOUSE"), "needs SNOWFLAKE_WAREHOUSE"),
+    "no-warehouse": (lambda all_: _settings(all_, "settings").pop("SNOWFLAKE_WAREHOUSE"), "needs SNOWFLAKE_WAREHOUSE"),
     "stand-in": (
         lambda all_: _settings(all_, "settings").update(GTM_SNOWFLAKE_HOST="127.0.0.1"),
         "GTM_SNOWFLAKE_HOST",
