@@ -1,0 +1,202 @@
+"""How the product logs in to Snowflake: key pair, OAuth or password, and what each session is told."""
+
+import base64
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+import structlog
+import yaml
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    KeySerializationEncryption,
+    NoEncryption,
+    PrivateFormat,
+    load_der_private_key,
+)
+from pydantic import ValidationError
+
+from shared.errors import TerminalError
+from shared.settings import WarehouseSettings
+from shared.warehouse import Warehouse
+from shared.warehouse.snowflake_connection import connect_arguments, dbt_environment
+from tests.conftest import REPOSITORY
+from tests.emulator import SnowflakeEmulator
+
+NAMED = {f"SNOWFLAKE_{key}": "gtm" for key in ("ACCOUNT", "USER", "WAREHOUSE", "DATABASE", "ROLE")}
+KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def of(**more: Any) -> WarehouseSettings:
+    return WarehouseSettings.model_validate({"GTM_WAREHOUSE": "snowflake", **NAMED, **more})
+
+
+def pem(passphrase: bytes | None = None, key: rsa.RSAPrivateKey = KEY) -> bytes:
+    how: KeySerializationEncryption = NoEncryption() if passphrase is None else BestAvailableEncryption(passphrase)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, how)
+
+
+def der() -> bytes:
+    return KEY.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+
+
+def arguments(settings: WarehouseSettings) -> dict[str, Any]:
+    return connect_arguments(settings, query_tag="t")
+
+
+def test_a_key_from_wherever_it_comes(tmp_path: Path) -> None:
+    file, shut, raw = tmp_path / "key.p8", tmp_path / "shut.p8", tmp_path / "key.der"
+    file.write_bytes(pem())
+    shut.write_bytes(pem(b"sesame"))
+    raw.write_bytes(der())
+    given = [
+        {"GTM_SNOWFLAKE_PRIVATE_KEY_FILE": file},
+        {"GTM_SNOWFLAKE_PRIVATE_KEY_FILE": raw},
+        {"GTM_SNOWFLAKE_PRIVATE_KEY_FILE": shut, "GTM_SNOWFLAKE_PRIVATE_KEY_PASSPHRASE": "sesame"},
+        {"GTM_SNOWFLAKE_PRIVATE_KEY": pem().decode()},
+        {"GTM_SNOWFLAKE_PRIVATE_KEY": pem().decode().replace("\n", "\\n")},
+        {"GTM_SNOWFLAKE_PRIVATE_KEY": base64.b64encode(der()).decode()},
+        {"GTM_SNOWFLAKE_PRIVATE_KEY": pem(b"sesame").decode(), "GTM_SNOWFLAKE_PRIVATE_KEY_PASSPHRASE": "sesame"},
+    ]
+    for one in given:
+        found = arguments(of(**one, SNOWFLAKE_PASSWORD="not-sent"))  # a key goes before a password
+        key = load_der_private_key(found["private_key"], None)
+        assert isinstance(key, rsa.RSAPrivateKey) and key.private_numbers() == KEY.private_numbers()
+        assert found["authenticator"] == "SNOWFLAKE_JWT" and "password" not in found
+
+
+def test_a_key_that_can_not_be_used_says_what_to_mend(tmp_path: Path) -> None:
+    short = rsa.generate_private_key(public_exponent=65537, key_size=1024)
+    given = [
+        ({"GTM_SNOWFLAKE_PRIVATE_KEY_FILE": tmp_path / "none"}, "can't be read: No such file"),
+        (
+            {"GTM_SNOWFLAKE_PRIVATE_KEY": pem(b"sesame").decode()},
+            "is encrypted: set GTM_SNOWFLAKE_PRIVATE_KEY_PASSPHRASE",
+        ),
+        (
+            {"GTM_SNOWFLAKE_PRIVATE_KEY": pem(b"sesame").decode(), "GTM_SNOWFLAKE_PRIVATE_KEY_PASSPHRASE": "open"},
+            "opened with",
+        ),
+        (
+            {"GTM_SNOWFLAKE_PRIVATE_KEY": pem().decode(), "GTM_SNOWFLAKE_PRIVATE_KEY_PASSPHRASE": "x"},
+            "is not encrypted",
+        ),
+        ({"GTM_SNOWFLAKE_PRIVATE_KEY": "-----BEGIN NOTHING-----"}, "no private key"),
+        ({"GTM_SNOWFLAKE_PRIVATE_KEY": "?!"}, "neither PEM nor base64"),
+        ({"GTM_SNOWFLAKE_PRIVATE_KEY": pem(key=short).decode()}, "has 1024 bits"),
+    ]
+    for one, said in given:
+        with pytest.raises(TerminalError, match=said) as refused:
+            arguments(of(**one))
+        assert refused.value.code == "warehouse-key-invalid"
+        assert "PRIVATE KEY-----" not in refused.value.detail and "MII" not in refused.value.detail
+
+
+def test_a_token_is_read_at_each_login(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    settings = of(GTM_SNOWFLAKE_AUTH="oauth", GTM_SNOWFLAKE_OAUTH_TOKEN_FILE=token)
+    for text in ("first", "second"):
+        token.write_text(text + "\n")
+        assert arguments(settings) | {"authenticator": "oauth", "token": text} == arguments(settings)
+    token.unlink()
+    with pytest.raises(TerminalError, match="GTM_SNOWFLAKE_OAUTH_TOKEN_FILE"):
+        arguments(settings)
+
+
+def test_each_way_names_what_it_lacks() -> None:
+    for auth, missing in (
+        ("key-pair", "PRIVATE_KEY_FILE"),
+        ("oauth", "OAUTH_TOKEN_FILE"),
+        ("password", "SNOWFLAKE_PASSWORD"),
+    ):
+        with pytest.raises(TerminalError, match=missing):
+            of(GTM_SNOWFLAKE_AUTH=auth).require_snowflake()
+
+
+def test_no_secret_is_shown(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    secrets = {
+        "SNOWFLAKE_PASSWORD": "p-sesame",
+        "GTM_SNOWFLAKE_OAUTH_TOKEN": "t-sesame",
+        "GTM_SNOWFLAKE_PRIVATE_KEY_PASSPHRASE": "s-sesame",
+        "GTM_SNOWFLAKE_PRIVATE_KEY": pem(b"s-sesame").decode(),
+    }
+    with caplog.at_level(logging.DEBUG):
+        settings = of(**secrets)
+        arguments(settings)
+    shown = repr(settings) + str(settings) + caplog.text
+    assert "sesame" not in shown and "BEGIN" not in shown
+
+
+def test_another_host_is_for_this_machine_and_local_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("HOST", "127.0.0.1"), ("PORT", 8080), ("PROTOCOL", "http")):
+        with pytest.raises(ValidationError, match="for tests and the demo"):
+            of(GTM_ENV="production", **{f"GTM_SNOWFLAKE_{name}": value})
+    with pytest.raises(ValidationError, match="must be this machine"):
+        of(GTM_ENV="local", GTM_SNOWFLAKE_HOST="evil.example", GTM_SNOWFLAKE_PROTOCOL="http")
+    assert "host" not in arguments(of(SNOWFLAKE_PASSWORD="x", GTM_ENV="production"))
+
+
+def test_names_can_not_carry_sql() -> None:
+    for name in ("ROLE", "DATABASE", "WAREHOUSE", "SCHEMA"):
+        with pytest.raises(ValidationError):
+            of(**{f"SNOWFLAKE_{name}": "x; drop database gtm"})
+
+
+def test_what_every_session_is_told() -> None:
+    found = arguments(of(SNOWFLAKE_PASSWORD="x", GTM_SNOWFLAKE_STATEMENT_TIMEOUT_SECONDS=60))
+    assert found["session_parameters"] == {
+        "QUERY_TAG": "t",
+        "TIMEZONE": "UTC",
+        "STATEMENT_TIMEOUT_IN_SECONDS": 60,
+        "LOCK_TIMEOUT": 900,
+        "ABORT_DETACHED_QUERY": True,
+    }
+    assert (found["login_timeout"], found["network_timeout"], found["autocommit"]) == (30, 120, False)
+
+
+def test_dbt_gets_the_same_and_nothing_else(tmp_path: Path) -> None:
+    """Every name that the profile reads is given, so that no credential can come from elsewhere; secrets by names that
+    dbt keeps out of its logs."""
+    key = tmp_path / "key.p8"
+    key.write_bytes(pem())
+    by_key = dbt_environment(of(GTM_SNOWFLAKE_PRIVATE_KEY_FILE=key, SNOWFLAKE_PASSWORD="not-sent"))
+    assert by_key["GTM_SNOWFLAKE_PRIVATE_KEY_FILE"] == str(key) and "not-sent" not in by_key.values()
+    inline = dbt_environment(of(GTM_SNOWFLAKE_PRIVATE_KEY=pem().decode().replace("\n", "\\n")))
+    assert inline["DBT_ENV_SECRET_SNOWFLAKE_PRIVATE_KEY"] == pem().decode().strip()
+    by_token = dbt_environment(of(GTM_SNOWFLAKE_AUTH="oauth", GTM_SNOWFLAKE_OAUTH_TOKEN="tok"))
+    assert (by_token["GTM_SNOWFLAKE_AUTHENTICATOR"], by_token["DBT_ENV_SECRET_SNOWFLAKE_TOKEN"]) == ("oauth", "tok")
+    by_password = dbt_environment(of(SNOWFLAKE_PASSWORD="pass"))
+    assert [name for name, value in by_password.items() if value == "pass"] == ["DBT_ENV_SECRET_SNOWFLAKE_PASSWORD"]
+    target = yaml.safe_load((REPOSITORY / "dbt_transform" / "profiles.yml").read_text())["fleet_gtm"]["outputs"][
+        "snowflake"
+    ]
+    for name in by_key.keys() - {"GTM_SNOWFLAKE_LOGIN_TIMEOUT_SECONDS"}:
+        assert any(f"'{name}'" in str(value) for value in target.values()), name
+
+
+def test_statements_carry_the_job_that_they_are_for(emulator: SnowflakeEmulator, snowflake: Warehouse) -> None:
+    """Also in a session that served another job before, and in none of them twice."""
+    for job in ("a", "b", "b"):
+        with structlog.contextvars.bound_contextvars(job_id=job, job_kind="sync"), snowflake.core() as connection:
+            connection.execute(sa.text("select 1 as of_a_job"))
+    with snowflake.core() as connection:
+        connection.execute(sa.text("select 1 as of_no_job"))
+    tags = [json.loads(one["tag"]) for one in emulator.log("of_a_job|of_no_job")]
+    assert [tag.get("job_id") for tag in tags] == ["a", "b", "b", None]
+    assert tags[0] == {"app": "fleet_gtm", "job_id": "a", "kind": "sync"}
+    assert len(emulator.log("set query_tag")) == 2
+
+
+def test_a_session_that_ended_is_replaced(emulator: SnowflakeEmulator, snowflake: Warehouse) -> None:
+    """Found out when it is taken from the pool: nobody's statement meets it."""
+    with snowflake.core() as connection:
+        connection.execute(sa.text("select 1 as first_one"))
+    emulator.fail(at="statement", code="390114")
+    with snowflake.core() as connection:
+        assert connection.execute(sa.text("select 2 as second_one")).scalar_one() == 2
+    assert emulator.statements()["logins"] == 2
