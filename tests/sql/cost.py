@@ -14,7 +14,7 @@ def cost_table(wire: Wire, catalog: Catalog) -> str:
         "| step | statements | need it | queries | merges, inserts, deletes | PUT + COPY | DDL | MB read, at most |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for name, statements in wire.steps.items():
+    for name, statements in wire.by_step().items():
         lines.append(f"| {name} | {' | '.join(_cells(statements, catalog))} |")
     rows = sum(catalog.rows.values())
     stored = sum(catalog.whole(table) for table in catalog.sizes) / 1e6

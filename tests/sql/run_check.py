@@ -4,6 +4,7 @@ Exit code 1 where a statement would not do on Snowflake, or a place in the code 
 """
 
 import argparse
+import json
 import logging
 import os
 import sys
@@ -35,9 +36,23 @@ class Run:
     unreached: list[Site]
     catalog: Catalog
 
+    def save(self, folder: Path) -> None:
+        """So that it can be looked at again: the flows take minutes."""
+        told = {"steps": self.wire.steps, "failures": self.failures, "unreached": self.unreached}
+        catalog = {"sizes": self.catalog.sizes, "rows": self.catalog.rows}
+        (folder / "run.json").write_text(json.dumps({**told, "catalog": catalog}))
+
+
+def load(folder: Path) -> Run:
+    """A run that was saved."""
+    told = json.loads((folder / "run.json").read_text())
+    wire = Wire({}, folder / "statements.jsonl", {name: (first, last) for name, (first, last) in told["steps"].items()})
+    unreached = [(file, function) for file, function in told["unreached"]]
+    return Run(wire, told["failures"], unreached, Catalog(**told["catalog"]))
+
 
 def run_product(folder: Path) -> Run:
-    """Everything that the product does."""
+    """Everything that the product does; `folder` keeps it."""
     with running_emulator(folder) as wire, FakeOllama() as model, reached_sites() as reached:
         os.environ.update(wire.environment)
         warehouse = open_warehouse(WarehouseSettings())
@@ -47,7 +62,9 @@ def run_product(folder: Path) -> Run:
             catalog = read_catalog(connection)
         run_tools()
         run_rare_ways(product, folder)
-    return Run(wire, product.failures, sorted(sites_of_product() - reached), catalog)
+    run = Run(wire, product.failures, sorted(sites_of_product() - reached), catalog)
+    run.save(folder)
+    return run
 
 
 def check(shapes: Iterable[Shape]) -> dict[str, list[Shape]]:
@@ -69,19 +86,16 @@ def _findings(shape: Shape) -> list[str]:
 def main() -> int:
     """Prints what was checked and what is wrong, and what each step asks of the warehouse."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--record", type=Path, help="check this record instead of running the product")
+    parser.add_argument("--folder", type=Path, help="keep the run there, or look again at the one that is there")
     parser.add_argument("--costs", action="store_true", help="only run the product and print what it asks")
     chosen = parser.parse_args()
-    failed = 0
     with tempfile.TemporaryDirectory() as temporary:
-        wire = Wire({}, chosen.record)
-        if chosen.record is None:
-            run = run_product(Path(temporary))
-            wire = run.wire
-            print(cost_table(wire, run.catalog))
-            failed += _tell("A build failed that should have succeeded", run.failures)
-            failed += _tell("No statement came from", [f"{file}: {function}()" for file, function in run.unreached])
-        statements = wire.statements()
+        folder = chosen.folder or Path(temporary)
+        run = load(folder) if (folder / "run.json").exists() else run_product(folder)
+        print(cost_table(run.wire, run.catalog))
+        failed = _tell("A build failed that should have succeeded", run.failures)
+        failed += _tell("No statement came from", [f"{file}: {function}()" for file, function in run.unreached])
+        statements = run.wire.statements()
     return 1 if failed + (0 if chosen.costs else _tell_findings(statements)) else 0
 
 

@@ -96,7 +96,7 @@ def estimate(statement: Statement, catalog: Catalog) -> Scan:
     touched = sum(catalog.whole(name) for name in _rewritten(tree)) if statement.rows else 0
     try:
         return Scan(touched + sum(_read(query, catalog) for query in _queries(tree)), True)
-    except (SqlglotError, KeyError, ValueError, RecursionError):
+    except (SqlglotError, AssertionError, KeyError, ValueError, RecursionError):  # an optimizer meets its limits
         names = {name for table in tree.find_all(exp.Table) for name in _closure(_name(table), catalog.views)}
         return Scan(touched + sum(catalog.whole(name) for name in names), False)
 
@@ -107,7 +107,7 @@ def _read(query: exp.Expression, catalog: Catalog) -> int:
         expanded, dialect="snowflake", schema=catalog.schema, validate_qualify_columns=False, identify=False
     )
     total = 0
-    for scope in traverse_scope(pushdown_projections(qualified, schema=catalog.schema)):
+    for scope in traverse_scope(pushdown_projections(qualified)):
         for alias, source in scope.sources.items():
             if isinstance(source, exp.Table) and (sizes := catalog.sizes.get(_name(source))):
                 used = {column.name.lower() for column in scope.columns if column.table == alias}
@@ -134,6 +134,7 @@ def _rewritten(tree: exp.Expression) -> list[str]:
 
 def _expand(tree: exp.Expression, views: Mapping[str, exp.Query]) -> exp.Expression:
     for table in list(tree.find_all(exp.Table)):
+        table.set("catalog", None)  # one database: names have two parts
         view = views.get(_name(table))
         if view is not None:
             inner = _expand(view.copy(), views)

@@ -2,6 +2,7 @@
 the product is left out of the check because nothing came by."""
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ Site = tuple[str, str]
 """File and function."""
 _SENDING: Final = frozenset({"execute", "exec_driver_sql", "scalars", "scalar"})
 _MAKING: Final = frozenset({"create", "create_all"})
+_INNER: Final = re.compile(r"\.<(locals|genexpr|listcomp|dictcomp|setcomp|lambda)>")
 # DuckDB's alone: Snowflake gets nothing from there.
 _OF_DUCKDB: Final = (
     "shared/warehouse/duckdb.py",
@@ -74,12 +76,9 @@ def _sends(call: ast.Call) -> bool:
 
 
 def _product_frames(frame: FrameType | None) -> Iterator[Site]:
-    """The innermost functions of the product, as far out as the first that is in none of the warehouse's own modules."""
+    """Every function of the product that is waiting for the statement."""
     while frame is not None:
         path = Path(frame.f_code.co_filename)
         if path.is_relative_to(REPOSITORY) and path.parts[len(REPOSITORY.parts)] in ("services", "shared"):
-            name = (
-                frame.f_code.co_qualname.replace(".<locals>", "").replace(".<genexpr>", "").replace(".<listcomp>", "")
-            )
-            yield str(path.relative_to(REPOSITORY)), name.replace(".<dictcomp>", "").replace(".<setcomp>", "")
+            yield str(path.relative_to(REPOSITORY)), _INNER.sub("", frame.f_code.co_qualname)
         frame = frame.f_back

@@ -1,5 +1,5 @@
-"""Nothing that runs by itself touches the warehouse: probes, metrics and the sweeper would keep it awake, and it is paid
-for by the second."""
+"""Nothing that runs by itself touches the warehouse: probes, metrics and the sweeper would keep it awake, and it is
+paid for by the second."""
 
 import socket
 import threading

@@ -29,18 +29,24 @@ class Statement:
 
 @dataclass
 class Wire:
-    """A running emulator, with what a process needs to take it for Snowflake; `steps` are the stretches of its record that a name was given to."""
+    """A running emulator, with what a process needs to take it for Snowflake. `steps` are the stretches of its record
+    that a name was given to."""
 
     environment: dict[str, str]
     record: Path
-    steps: dict[str, list[Statement]] = field(default_factory=dict)
+    steps: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
         """What comes meanwhile belongs to this step; for one caller at a time."""
         before = len(self.statements())
         yield
-        self.steps[name] = self.statements()[before:]
+        self.steps[name] = (before, len(self.statements()))
+
+    def by_step(self) -> dict[str, list[Statement]]:
+        """Of each step, in their order."""
+        everything = self.statements()
+        return {name: everything[first:last] for name, (first, last) in self.steps.items()}
 
     def statements(self) -> list[Statement]:
         """All so far, in their order."""
