@@ -17,12 +17,12 @@ _databases = itertools.count(1)
 
 
 class SnowflakeEmulator:
-    """`url` answers between enter and exit. `folder` keeps its databases and its log."""
+    """`url` answers between enter and exit. `folder` has its log; with `keeps` its databases, else they are in memory."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, keeps: bool = False) -> None:
         self._folder = folder
-        self._command = [sys.executable, "-m", "tests.fakes.snowflake_server", "--db", str(folder / "databases")]
-        self._command += arguments
+        self._command = [sys.executable, "-m", "tests.fakes.snowflake_server", *arguments]
+        self._command += ["--db", str(folder / "databases")] if keeps else []
         self.url = ""
 
     def __enter__(self) -> Self:

@@ -94,6 +94,8 @@ def _set_parameter(session: "Session", text: str) -> Answer:
         session.set_parameter(found.group(1).upper(), _text(literal) if literal[0] in "'$" else literal)
     elif found := _UNSET.match(text):
         session.set_parameter(found.group(1).upper(), None)
+    elif text.lower().startswith("alter"):
+        raise Failure("001003", "42000", "SQL compilation error:\nsyntax error in ALTER SESSION")
     else:
         return rows_of(session, ["status"], [(_DONE,)])  # SET of a variable: nobody of ours reads one
     return status(session, _DONE)

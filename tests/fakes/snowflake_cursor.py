@@ -9,12 +9,14 @@ from fakesnow.statement_type import statement_type_id
 from fakesnow.transforms.merge import operations
 from sqlglot import exp
 
+from tests.fakes.snowflake_failures import Failure
 from tests.fakes.snowflake_results import Answer, to_rowtype
 from tests.fakes.snowflake_rewriting import (
     Comment,
     divide,
     fit_merge,
     name_of,
+    rows_updated_twice,
     unqualify_temporary,
     without_comments,
     without_keys,
@@ -79,6 +81,9 @@ class Cursor(FakeSnowflakeCursor):
 
     def _merge(self, transformed: exp.Merge, params: Any) -> None:
         """One statement of DuckDB: all or nothing, each row as the target was before it."""
+        if (doubled := rows_updated_twice(transformed)) is not None:
+            if self._duck_conn.execute(doubled, params).fetchall() != [(0,)]:
+                raise Failure("100090", "42P18", "Duplicate row detected during DML action")
         sql = fit_merge(transformed).sql(dialect="duckdb") + " returning merge_action"
         actions = self._duck_conn.execute(sql, params).to_arrow_table().column(0)
         found = {one["values"]: one["counts"] for one in actions.value_counts().to_pylist()}

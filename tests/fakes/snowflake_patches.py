@@ -65,8 +65,8 @@ fakesnow.copy_into._describe_table = _describe_also_temporary
 fakesnow.transforms.numeric_agg_implicit_cast = lambda expression: expression
 
 
-# Whole numbers give a number with six decimals, as on Snowflake; a double would lose cents. Other numbers are divided as
-# doubles, where Snowflake has decimals.
+# Whole numbers give a number with six decimals, as on Snowflake; a double would lose cents. Other numbers are divided
+# as doubles, where Snowflake has decimals.
 DIVISION: Final = """
 create macro _fs_global.main._fs_quotient(a, b) as
     cast(case when b = 0 then error('Division by zero')

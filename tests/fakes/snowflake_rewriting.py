@@ -130,6 +130,23 @@ def fit_merge(merge: exp.Merge) -> exp.Merge:
     return merge
 
 
+def rows_updated_twice(merge: exp.Merge) -> str | None:
+    """DuckDB's SQL for the number of target rows that several source rows would update; None: it updates none."""
+    conditions = [
+        when.args["condition"].sql(dialect="duckdb") if when.args.get("condition") is not None else "true"
+        for when in merge.args["whens"].expressions
+        if isinstance(when.args.get("then"), exp.Update)
+    ]
+    if not conditions:
+        return None
+    target, source, on = (merge.args[part].sql(dialect="duckdb") for part in ("this", "using", "on"))
+    rows = (
+        f"select 1 from {target} join {source} on {on} where {' or '.join(f'({one})' for one in conditions)}"
+        f" group by {merge.this.alias_or_name}.rowid having count(*) > 1"
+    )
+    return f"select count(*) from ({rows}) as doubled"
+
+
 def _without_table(column: exp.Expression) -> None:
     if isinstance(column, exp.Column):
         for part in ("table", "db", "catalog"):
