@@ -188,6 +188,16 @@ def test_the_guide_says_how_every_secret_is_made() -> None:
     assert sorted(keys - told) == []
 
 
+def test_snowflakes_users_and_roles_are_those_of_the_shipped_script() -> None:
+    script = (REPOSITORY / "config" / "snowflake" / "roles.sql").read_text()
+    script += (REPOSITORY / "docs" / "kubernetes.md").read_text()  # the user of the API that only reads
+    roles = set(re.findall(r"create role if not exists (\w+)", script))
+    grants = set(re.findall(r"grant role (\w+) to user (\w+);", script))
+    logins = [environment_of(render(EXAMPLE), _container(role)) for role in (*WORKERS, "transform-api", "scoring-api")]
+    pairs = {(str(one["SNOWFLAKE_ROLE"]).lower(), str(one["SNOWFLAKE_USER"]).lower()) for one in logins}
+    assert pairs <= grants and {role for role, _ in pairs} <= roles and len(pairs) == 4
+
+
 def test_the_model_servers_are_told_what_the_product_is_told() -> None:
     trial = render(OVERLAYS / "trial")
     (worker,) = [one for one in trial if label(one, "name") == "scoring-batch-worker" and one["kind"] == "Deployment"]
@@ -203,3 +213,11 @@ def test_the_model_servers_are_told_what_the_product_is_told() -> None:
     example = environment_of(render(EXAMPLE), _container("scoring-batch-worker"))
     assert arguments[arguments.index("--served-model-name") + 1] == example["OLLAMA_MODEL"]
     assert int(arguments[arguments.index("--max-model-len") + 1]) >= 4096 and example["GTM_MODEL_API"] == "openai"
+
+
+def test_the_sizing_page_says_what_the_manifests_ask_for() -> None:
+    page = (REPOSITORY / "docs" / "sizing.md").read_text()
+    told = dict(re.findall(r"^\| `([a-z-]+)` \|.*\| (\S+ / \S+) \|$", page, re.MULTILINE))
+    memory = {role: _container(role)["resources"] for role in ROLES}
+    asked = {role: f"{one['requests']['memory']} / {one['limits']['memory']}" for role, one in memory.items()}
+    assert told == asked
