@@ -96,3 +96,13 @@ def _md5_number_lower64(generator: Any, expression: Expr) -> str:
 
 
 DuckDB.Generator.TRANSFORMS[exp.MD5NumberLower64] = _md5_number_lower64
+
+
+def _text_of_variant(generator: Any, cast: exp.Cast) -> str:
+    """`get(variant, key)::varchar` is the text itself: sqlglot leaves the quotes of JSON around it."""
+    if isinstance(cast.this, exp.GetExtract) and cast.to.is_type(exp.DataType.Type.VARCHAR, exp.DataType.Type.TEXT):
+        return f"({generator.sql(cast.this, 'this')} ->> {generator.sql(cast.this, 'expression')})"
+    return str(generator.cast_sql(cast))
+
+
+DuckDB.Generator.TRANSFORMS[exp.Cast] = _text_of_variant
