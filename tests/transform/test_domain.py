@@ -94,6 +94,14 @@ def test_run_results_keep_rows_and_failures() -> None:
         ),
         ("000904 (42000): SQL compilation error: invalid identifier 'FLEET_SIZE'", "dbt-column-mismatch", "FLEET_SIZE"),
         ("IO Error: Could not set lock on file", "warehouse-busy", "starts over"),
+        (
+            "Database Error 003001 (42501): SQL access control error: Insufficient privileges to operate on schema 'RAW'",
+            "warehouse-grant-missing",
+            "on schema raw to role <role>;",
+        ),
+        ("000606 (57P03): No active warehouse selected in the current session.", "warehouse-suspended", "auto_resume"),
+        ("000630 (57014): Statement reached its statement timeout", "warehouse-statement-timeout", "TIMEOUT_SECONDS"),
+        ("000625 (57014): Statement has locked table 'X'", "warehouse-locked", "tried again"),
         ("Compilation Error in model dim_accounts: 'nothing' is undefined", "dbt-compile-failed", "'nothing'"),
         ("Out of Range Error: Overflow", "dbt-model-failed", "dim_accounts"),
     ],
@@ -102,7 +110,7 @@ def test_failed_models_name_their_mend(message: str, code: str, names: str) -> N
     error = explain_failed_node([_failed(message)], [])
     assert error.code == code
     assert names in error.detail
-    assert error.is_transient == (code == "warehouse-busy")
+    assert error.is_transient == (code in ("warehouse-busy", "warehouse-locked"))
 
 
 @pytest.mark.parametrize(
@@ -143,6 +151,8 @@ def test_names_of_columns_and_tables_stay_in_errors() -> None:
         (2, "Database Error\n  250001 (08001): Failed to connect to DB", "", "warehouse-busy", "starts over"),
         (2, "IO Error: Could not set lock on file core.duckdb", "", "warehouse-busy", "starts over"),
         (1, "Database Error\n 250001 (08001): Incorrect username or password", "", "warehouse-login-refused", "USER"),
+        (1, "Database Error\n 390144 (28000): JWT token is invalid", "", "warehouse-login-refused", "rsa_public_key"),
+        (1, "Database Error\n 390189 (08001): Role 'X' is not", "", "warehouse-role-refused", "grant role <role>"),
         (1, "", "Traceback (most recent call last):\n  x\nMemoryError: no more", "dbt-crashed", "MemoryError: no more"),
         (2, "[Errno 28] No space left on device", "", "dbt-crashed", "No space left"),
         (-9, "", "", "dbt-killed", "signal 9"),

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from services.transform.domain.run_results import NodeResult, NodeStatus, count_by_status, to_one_line
 from shared.errors import GtmError, TerminalError, TransientError
+from shared.snowflake_codes import Place, explain_code, find_code, is_known
 
 ROWS_SHOWN: Final = 5
 
@@ -21,6 +22,9 @@ _BUSY: Final = re.compile(
     re.I,
 )
 _REFUSED_LOGIN: Final = re.compile(r"Incorrect username or password|\b39019[0-9]\b|authentication .*failed", re.I)
+# In the GRANTs of messages: dbt's words don't say which ones they are.
+_SOMEWHERE: Final = Place("<account>", "<user>", "<role>", "<warehouse>", "<database>")
+_EXPLAINED_HERE: Final = ("warehouse-object-missing", "warehouse-unreachable")
 # What dbt calls the ways in which a project can't be understood.
 _UNREADABLE: Final = re.compile(
     r"Compilation Error|Parsing Error|Syntax error|Project Error|Profile Error|Validation ?Error|YAML|Ambiguous|"
@@ -82,6 +86,9 @@ def explain_stopped_dbt(exit_code: int, error: str, tail: str) -> GtmError:
             code="dbt-killed",
             title="dbt was killed",
         )
+    refused = _refused_by_snowflake("dbt", said, {})
+    if refused is not None:
+        return refused
     if _REFUSED_LOGIN.search(said):
         return TerminalError(
             f"Snowflake refuses the login: {_one_line(said)} Check SNOWFLAKE_ACCOUNT, SNOWFLAKE_USER and "
@@ -166,6 +173,9 @@ def _known_trouble(node: str, message: str, extensions: dict[str, Any]) -> GtmEr
             columns=columns,
             **extensions,
         )
+    refused = _refused_by_snowflake(node, message, extensions)
+    if refused is not None:
+        return refused
     if _MISSING_OBJECT.search(message):
         return TerminalError(
             f"{node}: {_one_line(message)} Check that a sync has landed data, that SNOWFLAKE_DATABASE and "
@@ -184,6 +194,18 @@ def _known_trouble(node: str, message: str, extensions: dict[str, Any]) -> GtmEr
             **extensions,
         )
     return None
+
+
+def _refused_by_snowflake(node: str, message: str, extensions: dict[str, Any]) -> GtmError | None:
+    """By the code that the driver prints; none of DuckDB's messages looks like one."""
+    found = find_code(message)
+    if found is None or not is_known(*found, message):
+        return None
+    told = explain_code(*found, message, _SOMEWHERE)
+    if told.code in _EXPLAINED_HERE:
+        return None
+    kind = TransientError if told.is_transient else TerminalError
+    return kind(f"{node}: {told.detail}", code=told.code, title=told.title, **told.extensions, **extensions)
 
 
 def _mismatched_columns(message: str) -> list[str]:
