@@ -20,6 +20,7 @@ _DONE: Final = "Statement executed successfully."
 _LITERAL: Final = r"('(?:[^'\\]|''|\\.)*'|\$\$.*?\$\$)"
 _NAME: Final = r'((?:"[^"]+"|[\w$]+)(?:\.(?:"[^"]+"|[\w$]+)){0,3})'
 _SET: Final = re.compile(rf"alter\s+session\s+set\s+(\w+)\s*=\s*({_LITERAL}|\S+)\s*;?\s*$", re.I | re.S)
+_TRAILING: Final = re.compile(r"\s*/\*(?:(?!\*/).)*\*/\s*;?\s*\Z", re.S)
 _UNSET: Final = re.compile(r"alter\s+session\s+unset\s+(\w+)", re.I)
 _COMMENT: Final = re.compile(
     rf"comment\s+(?:if\s+exists\s+)?on\s+(\w+)\s+{_NAME}\s+is\s+{_LITERAL}\s*;?\s*$", re.I | re.S
@@ -89,6 +90,7 @@ def split_name(name: str) -> list[str]:
 
 
 def _set_parameter(session: "Session", text: str) -> Answer:
+    text = _TRAILING.sub("", text)  # dbt says behind each statement what it is for
     if found := _SET.match(text):
         literal = found.group(2)
         session.set_parameter(found.group(1).upper(), _text(literal) if literal[0] in "'$" else literal)

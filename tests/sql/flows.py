@@ -96,6 +96,7 @@ class Product:
             self.try_build(job_id, **request)
         except TerminalError as error:
             self.failures.append(f"{job_id}: {error.detail[:500]}")
+            print(f"A build failed that should have succeeded: {self.failures[-1]}", flush=True)
 
     def try_build(self, job_id: str, *, project_dir: Path = REPOSITORY / "dbt_transform", **request: Any) -> None:
         settings = TransformSettings(
