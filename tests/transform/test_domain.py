@@ -95,7 +95,7 @@ def test_run_results_keep_rows_and_failures() -> None:
         ("000904 (42000): SQL compilation error: invalid identifier 'FLEET_SIZE'", "dbt-column-mismatch", "FLEET_SIZE"),
         ("IO Error: Could not set lock on file", "warehouse-busy", "starts over"),
         (
-            "Database Error 003001 (42501): SQL access control error: Insufficient privileges to operate on schema 'RAW'",
+            "003001 (42501): SQL access control error: Insufficient privileges to operate on schema 'RAW'",
             "warehouse-grant-missing",
             "on schema raw to role <role>;",
         ),
