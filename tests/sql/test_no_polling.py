@@ -1,24 +1,25 @@
 """Nothing that runs by itself touches the warehouse: probes, metrics and the sweeper would keep it awake, and it is
 paid for by the second."""
 
+import asyncio
 import socket
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
+from services.scoring.api import app as scoring
 from shared import settings
 from shared.celery_app import make_celery
 from shared.contracts import JobKind
+from shared.http import create_app
+from shared.http.health import connect_redis
 from shared.jobs.store import JobStore
 from shared.jobs.sweeper import Sweeper
 from shared.operations.database import OperationsDatabase
 from tests.conftest import RedisServer
-from tests.servers import ApiServer
-
-pytestmark = pytest.mark.processes
 
 
 class Counted:
@@ -58,20 +59,14 @@ def snowflake(monkeypatch: pytest.MonkeyPatch, operations: OperationsDatabase) -
     counted.close()
 
 
-def test_probes_metrics_and_polls_leave_the_warehouse_asleep_and_who_reads_leads_wakes_it(
-    snowflake: Counted, redis_server: RedisServer, tmp_path: Path
-) -> None:
-    """Of one API: the others have these routes from the same frame (.importlinter keeps it off the warehouse)."""
-    api = ApiServer("scoring", tmp_path / "logs").wait_ready()
-    try:
-        (job,) = httpx.get(f"{api.url}/v1/jobs").json()["items"]
-        for path in ("/healthz", "/readyz", "/metrics", "/openapi.json", f"/v1/jobs/{job['id']}"):
-            assert httpx.get(f"{api.url}{path}").status_code == 200, path
-        assert snowflake.connections == 0
-        assert httpx.get(f"{api.url}/v1/leads", timeout=20).status_code >= 500
-        assert snowflake.connections > 0, "the counting counts"
-    finally:
-        api.kill()
+def test_probes_metrics_and_polls_leave_the_warehouse_asleep_and_who_reads_leads_wakes_it(snowflake: Counted) -> None:
+    """Of the frame that all APIs have, and of scoring's own route."""
+    (job,) = get(create_app("any", "The frame."), "/v1/jobs")[0].json()["items"]
+    paths = ("/healthz", "/readyz", "/metrics", "/openapi.json", f"/v1/jobs/{job['id']}")
+    assert [answer.status_code for answer in get(create_app("any", "The frame."), *paths)] == [200] * len(paths)
+    assert snowflake.connections == 0
+    assert get(scoring, "/v1/leads")[0].status_code >= 500
+    assert snowflake.connections > 0, "the counting counts"
 
 
 def test_the_sweeper_leaves_the_warehouse_asleep(snowflake: Counted, redis_server: RedisServer) -> None:
@@ -80,3 +75,18 @@ def test_the_sweeper_leaves_the_warehouse_asleep(snowflake: Counted, redis_serve
     for _ in range(3):
         sweeper.sweep()
     assert snowflake.connections == 0
+
+
+def get(app: FastAPI, *paths: str) -> list[httpx.Response]:
+    """Served in this process."""
+    app.state.redis = connect_redis(settings.queue_settings())
+
+    async def ask() -> list[httpx.Response]:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            return [await client.get(path) for path in paths]
+
+    try:
+        return asyncio.run(ask())
+    finally:
+        app.state.redis.close()
