@@ -91,6 +91,7 @@ _QUOTA: Final = (
 )
 _SLOW: Final = "Raise GTM_SNOWFLAKE_STATEMENT_TIMEOUT_SECONDS, or give the job a larger warehouse."
 _AGAIN: Final = "The job is tried again by itself."
+_FAR: Final = "The job is tried again by itself. If it stays: check network, proxy and SNOWFLAKE_ACCOUNT ({account})."
 
 _LOGIN: Final[Problem] = "warehouse-login-refused"
 _LOST: Final[Problem] = "warehouse-session-lost"
@@ -127,13 +128,13 @@ _MEANINGS: Final[dict[int, _Meaning]] = {
     250002: _Meaning(_LOST, _AGAIN),  # the driver has closed it
     252006: _Meaning(_LOST, _AGAIN),
     252007: _Meaning(_LOST, _AGAIN),
-    250001: _Meaning("warehouse-unreachable", _AGAIN),
-    250003: _Meaning("warehouse-unreachable", _AGAIN),  # no answer for GTM_SNOWFLAKE_NETWORK_TIMEOUT_SECONDS
-    251011: _Meaning("warehouse-unreachable", _AGAIN),
-    251012: _Meaning("warehouse-unreachable", _AGAIN),
-    252010: _Meaning("warehouse-unreachable", _AGAIN),  # a part of a result could not be fetched
-    253002: _Meaning("warehouse-unreachable", _AGAIN),  # the stage's storage: S3, Azure, GCS
-    253003: _Meaning("warehouse-unreachable", _AGAIN),
+    250001: _Meaning("warehouse-unreachable", _FAR),
+    250003: _Meaning("warehouse-unreachable", _FAR),  # no answer for GTM_SNOWFLAKE_NETWORK_TIMEOUT_SECONDS
+    251011: _Meaning("warehouse-unreachable", _FAR),
+    251012: _Meaning("warehouse-unreachable", _FAR),
+    252010: _Meaning("warehouse-unreachable", _FAR),  # a part of a result could not be fetched
+    253002: _Meaning("warehouse-unreachable", _FAR),  # the stage's storage: S3, Azure, GCS
+    253003: _Meaning("warehouse-unreachable", _FAR),
     603: _Meaning("warehouse-unreachable", _AGAIN),  # internal error of Snowflake's; its support knows the query id
     604: _Meaning("warehouse-unreachable", _AGAIN),  # cancelled: by a person, or since its warehouse was suspended
     # --- locks: another transaction is writing the same table
@@ -155,7 +156,7 @@ _BY_STATE: Final[dict[str, _Meaning]] = {
     "42501": _Meaning("warehouse-grant-missing", _GRANT),
     "57P03": _Meaning("warehouse-suspended", _SUSPENDED),
     "57014": _Meaning("warehouse-unreachable", _AGAIN),
-    "08": _Meaning("warehouse-unreachable", _AGAIN),
+    "08": _Meaning("warehouse-unreachable", _FAR),
     "28": _Meaning(_LOGIN, "Check SNOWFLAKE_USER and its credentials."),
 }
 _HTTP_ADDED: Final = 290_000

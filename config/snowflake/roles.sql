@@ -57,7 +57,9 @@ grant select on all tables in schema gtm.analytics to role gtm_transformer;
 grant select on all tables in schema gtm.analytics_staging to role gtm_transformer;
 grant select on all tables in schema gtm.analytics_failures to role gtm_transformer;
 
--- Scorer: reads marts, which each build makes anew (hence future), and owns the outbound tables.
+-- Scorer: reads marts, which each build makes anew (hence future), and owns the outbound tables. It needs dim_accounts,
+-- fct_account_score_factors and load_accounts, but a future grant takes in the whole schema, dim_contacts too: the masking
+-- policy of docs/governance.md hides personal data from it.
 grant usage on schema gtm.analytics to role gtm_scorer;
 grant select on all tables in schema gtm.analytics to role gtm_scorer;
 grant select on future tables in schema gtm.analytics to role gtm_scorer;
