@@ -24,6 +24,7 @@ _KINDS: Final = re.compile(
 _COMMANDS: Final = re.compile(
     r"(alter session|alter warehouse|show|put|remove|rm|list|ls|grant|begin|use)\b", re.IGNORECASE
 )
+_TRAILING_COMMENT: Final = re.compile(r"\s*/\*(?:(?!\*/).)*\*/\s*;?\s*\Z", re.DOTALL)
 _LEADING_COMMENTS: Final = re.compile(r"\s*(/\*.*?\*/|--[^\n]*\n)\s*", re.DOTALL)
 
 
@@ -39,8 +40,8 @@ def findings(sql: str) -> list[str]:
 
 
 def bare(sql: str) -> str:
-    """Without dbt's comment before it and a semicolon behind it."""
-    text = sql.strip()
+    """Without the comments before and behind it, in which dbt says what it is for, and a semicolon."""
+    text = _TRAILING_COMMENT.sub("", sql).strip()
     while match := _LEADING_COMMENTS.match(text):
         text = text[match.end() :]
     return text.rstrip().rstrip(";").rstrip()
