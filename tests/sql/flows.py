@@ -1,12 +1,10 @@
 """The product's flows on one warehouse, one after the other, so that each statement it has is sent at least once.
 
-Small data, the real code: mock CRM data with dirt, changed records, tombstones, rejected rows, an older release's
-tables; builds whole, again, of a load, from scratch, and one that fails; scorings, rescores, what the APIs read.
+Small data, the real code: mock CRM data with dirt, whole builds and those of changed records, scorings, rescores, what
+the APIs read. What happens on few days is in `rare_flows.py`.
 """
 
-import shutil
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -14,34 +12,24 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from services.ingest.adapters.landed_loads import find_missing_loads, read_counts
 from services.ingest.adapters.landing import land_segment
-from services.ingest.adapters.raw_tables import create_raw_tables
-from services.ingest.adapters.schema_changes import record_schema_changes
 from services.ingest.adapters.spool import open_spool
 from services.ingest.domain.loads import Load
-from services.ingest.domain.schema_drift import SchemaChange
-from services.ingest.domain.sources import Reject, SourceBatch
+from services.ingest.domain.sources import SourceBatch
 from services.ingest.flow import sync_source
 from services.ingest.settings import IngestSettings
 from services.scoring.adapters.marts import count_load_accounts
 from services.scoring.adapters.models import open_model
 from services.scoring.adapters.outbound import read_lead, read_leads
-from services.scoring.adapters.outbound_tables import SCHEMA, create_outbound_tables
 from services.scoring.flow import rescore_account, score_accounts
 from services.scoring.settings import ScoringSettings
 from services.transform.adapters.coverage import Coverage
-from services.transform.adapters.marts import count_stored_rows, drop_leftovers, read_stored_rows
-from services.transform.adapters.public_suffixes import create_public_suffixes
 from services.transform.domain.build_plan import BuildPlan
 from services.transform.flow import build_marts
 from services.transform.settings import TransformSettings
 from shared.contracts import SyncRequest
-from shared.doctor.snowflake import examine_snowflake
 from shared.errors import TerminalError
-from shared.settings import WarehouseSettings
 from shared.warehouse import Warehouse
-from shared.warehouse.setup import main_of
 from tests.conftest import REPOSITORY
 from tests.ingest.conftest import MemoryJob
 from tests.ingest.segment_landing import batch
@@ -143,7 +131,7 @@ def run_pipelines(product: Product, wire: Wire) -> None:
 
 def run_changes(product: Product, wire: Wire) -> None:
     """What change events set in motion: three records of a CRM, and an account that is named."""
-    account, company = _a_lead(product), _a_company(product)
+    account, company = a_lead(product), _a_company(product)
     with wire.step("sync of changed records"):
         product.land("sync-3", batch(COMPANIES, {**company, "name": "Falkor Freight", "updated_at": "2026-02-28"}))
     with wire.step("build of changed records"):
@@ -161,90 +149,8 @@ def run_changes(product: Product, wire: Wire) -> None:
         read_lead(product.warehouse, account)
 
 
-def run_rare_ways(product: Product, folder: Path) -> None:
-    """What a pipeline does on few days: keyless and rejected rows, tombstones, an older release's tables, tiers by
-    capacity, leads of former prospects, dry runs, a build that fails, one from scratch."""
-    _land_the_unusual(product)
-    _upgrade(product)
-    product.score("scoring-3", limit=SCORED, dry_run=True, force=True)
-    _lose_a_prospect(product)
-    product.scoring = {"GTM_TIER_BY": "capacity", "GTM_TIER_A_ACCOUNTS": 1, "GTM_TIER_B_ACCOUNTS": 2}
-    product.score("scoring-4", scope={"account_ids": [_a_lead(product), "hubspot:none"]}, force=True)
-    product.score("scoring-4", limit=SCORED)  # a second attempt of the same job
-    read_leads(
-        product.warehouse, limit=3, tier="A", min_score=1, cursor=read_leads(product.warehouse, limit=1).next_cursor
-    )
-    _fail_a_build(product, folder)
-    product.build("build-5", full_refresh=True)
-
-
-def run_tools() -> None:
-    """`gtm warehouse init` for each service, shown and done; `gtm doctor`."""
-    for prepare in (("core", ["raw"], create_raw_tables), ("core", ["raw", "analytics"], create_public_suffixes)):
-        main_of(*prepare, ["--dry-run"])  # type: ignore[arg-type]  # mypy makes the tuple's first a str
-        main_of(*prepare, [])  # type: ignore[arg-type]  # likewise
-    main_of("outbound", [SCHEMA], create_outbound_tables, ["--dry-run"])
-    main_of("outbound", [SCHEMA], create_outbound_tables, [])
-    settings = WarehouseSettings()
-    assert [one.outcome for one in examine_snowflake(settings, ("ingest", "transform", "scoring"))]
-
-
-def _land_the_unusual(product: Product) -> None:
-    reject = Reject("deals.csv", 7, "too many columns", "a,b,c")
-    unusual = batch("hubspot_deals", {"dealname": "no key"}, {"id": "D1"}, {"id": "D1", "updated_at": "2026-02-01"})
-    product.land("sync-4", SourceBatch(unusual.table, unusual.rows, (reject,)), complete=True)
-    rows = [{"id": str(number)} for number in range(3)]
-    product.land("sync-5", batch("hubspot_email_campaigns", *rows, is_scan=True), ended=("hubspot_email_campaigns",))
-    product.land("sync-6", batch("hubspot_email_campaigns", rows[0], is_scan=True), ended=("hubspot_email_campaigns",))
-    pair = {"deal_id": "D1", "contact_id": "C1"}
-    product.land("sync-7", batch("hubspot_deal_contacts", pair, key=("deal_id", "contact_id")))
-    product.land("sync-8", batch("hubspot_deal_contacts", key=("deal_id", "contact_id"), replaces=("deal_id", ["D1"])))
-    change = SchemaChange(COMPANIES, "region", "added", None, "string")
-    record_schema_changes(product.warehouse, "sync-8", "hubspot", [change], datetime(2026, 3, 1))
-    find_missing_loads(product.warehouse, {"sync-1", "gone"})
-    read_counts(product.warehouse, "sync-1", ["seen"])
-
-
-def _upgrade(product: Product) -> None:
-    """RAW and the outbound tables as an older release left them: columns that are missing, hashes of another kind."""
-    with product.warehouse.core(write=True) as connection:
-        connection.execute(sa.text("alter table raw.hubspot_contacts drop column salesforce_lead_id"))
-        connection.execute(sa.text("update raw.hubspot_owners set row_hash = 'older'"))
-        connection.execute(sa.text("alter table reverse_etl_outbound.lead_scores drop column is_active"))
-    product.land("sync-9", batch("hubspot_owners", {"id": "O1"}))
-    read_leads(product.warehouse, limit=1)
-    product.rescore("rescore-4", account_id=_a_lead(product), force=True)
-
-
-def _lose_a_prospect(product: Product) -> None:
-    with product.warehouse.core(write=True) as connection:
-        gone = "update analytics.dim_accounts set is_active_prospect = not is_active_prospect where account_id = :one"
-        connection.execute(sa.text(gone), {"one": _a_lead(product)})
-
-
-def _fail_a_build(product: Product, folder: Path) -> None:
-    """Tests that find rows keep them in tables, from which the API reads."""
-    project = broken_project(folder)
-    with suppress(TerminalError):
-        product.try_build("build-4", project_dir=project)
-    relation = "analytics_failures.assert_nobody_is_here"
-    assert count_stored_rows(product.warehouse, relation)
-    assert read_stored_rows(product.warehouse, relation, limit=5, offset=0)
-    with product.warehouse.core(write=True) as connection:
-        connection.exec_driver_sql("create table analytics.dim_accounts__dbt_tmp (account_id varchar)")
-    drop_leftovers(product.warehouse)
-
-
-def broken_project(folder: Path) -> Path:
-    """dbt's project with a test that finds every account."""
-    project = folder / "broken_dbt"
-    shutil.copytree(REPOSITORY / "dbt_transform", project)
-    test = project / "tests" / "singular" / "assert_nobody_is_here.sql"
-    test.write_text("select account_id, account_name, dbt_run_id from {{ ref('dim_accounts') }}")
-    return project
-
-
-def _a_lead(product: Product) -> str:
+def a_lead(product: Product) -> str:
+    """Some account that has a lead: the same each time."""
     return str(product.rows("select min(account_id) from reverse_etl_outbound.lead_scores")[0][0])
 
 

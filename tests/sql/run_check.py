@@ -20,7 +20,8 @@ from shared.warehouse import open_warehouse
 from tests.fakes.ollama import FakeOllama
 from tests.sql.checker import findings
 from tests.sql.cost import cost_table
-from tests.sql.flows import Product, run_pipelines, run_rare_ways, run_tools
+from tests.sql.flows import Product, run_pipelines
+from tests.sql.rare_flows import run_rare_ways, run_tools
 from tests.sql.scans import Catalog, read_catalog
 from tests.sql.shapes import Shape, to_shapes
 from tests.sql.sites import Site, reached_sites, sites_of_product
