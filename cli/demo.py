@@ -21,8 +21,9 @@ from cli.output import Output
 from cli.progress import job_view
 from cli.render import render_failure, render_leads
 from cli.session import EXIT_CODE_OF_STATE
-from cli.settings import SERVICES, CliSettings, read_local_endpoints, read_settings
+from cli.settings import SERVICES, CliSettings, DemoSettings, read_local_endpoints, read_settings
 from cli.stack import STACK_COMMAND, running_stack
+from cli.stand_in import StandIn, asked_lines, changed_tables
 from cli.text import counted, duration, thousands
 from cli.watch import WatchingStopped, follow
 from shared.contracts import JobState, PipelineRequest, ScoringRequest, SyncRequest
@@ -67,10 +68,10 @@ def local_settings() -> CliSettings:
         BadSetting: GTM_WAREHOUSE names Snowflake, or a setting of the warehouse is wrong.
     """
     try:
-        kind = warehouse_settings().kind
+        kind, local = warehouse_settings().kind, DemoSettings().local_warehouse
     except ValidationError as error:
         raise to_bad_setting(error) from None
-    if kind != "duckdb":
+    if kind != "duckdb" and local == "duckdb":
         raise BadSetting(
             "GTM_WAREHOUSE names a real warehouse, and the demo would land made-up companies there. "
             "Run it as `GTM_WAREHOUSE=duckdb GTM_DATA_DIR=var/demo make demo`."
@@ -81,24 +82,54 @@ def local_settings() -> CliSettings:
 def _show_pipeline(output: Output, settings: CliSettings, started_here: bool) -> int:
     began = time.monotonic()
     stack = read_local_endpoints(settings)
+    stand_in = StandIn(stack["snowflake"]) if stack.get("snowflake") else None
     with connect(settings) as client:
         output.note("")
+        if stand_in is not None:
+            stand_in.start_counting()
         job = _run_pipeline(output, client)
         if job.state is not JobState.SUCCEEDED:
-            if job.state is JobState.FAILED:
-                render_failure(output, job)
-            output.note(f"The pipeline {job.state.value}. Logs: {stack.get('logs', 'see `make logs`')}", "red")
-            return EXIT_CODE_OF_STATE[job.state]
+            return _show_end(output, job, stack)
         leads = client.leads(limit=PROSPECTS).items
-    render_leads(output, leads, with_pitch=True)
-    for line in count_lines(job):
-        output.say(line)
-    output.say(f"  {'took':<12} {duration(time.monotonic() - began)}\n")
+        render_leads(output, leads, with_pitch=True)
+        for line in count_lines(job):
+            output.say(line)
+        output.say(f"  {'took':<12} {duration(time.monotonic() - began)}\n")
+        if stand_in is not None and (code := _run_again(output, client, stand_in, stack)) != ExitCode.SUCCEEDED:
+            return code
     output.say(about_the_model(stack) + "\n")
     for line in next_steps(stack, started_here):
         output.say(line)
     output.say()
     return ExitCode.SUCCEEDED
+
+
+def _run_again(output: Output, client: GtmClient, stand_in: StandIn, stack: Mapping[str, Any]) -> int:
+    """The same once more, which must change no table."""
+    first, before, began = stand_in.asked(), stand_in.checksums(), time.monotonic()
+    stand_in.start_counting()
+    output.note("Once more: nothing is new.")
+    job = _run_pipeline(output, client)
+    if job.state is not JobState.SUCCEEDED:
+        return _show_end(output, job, stack)
+    took, second, after = time.monotonic() - began, stand_in.asked(), stand_in.checksums()
+    for line in [*count_lines(job), *asked_lines("first run", first), *asked_lines("second run", second)]:
+        output.say(line)
+    output.say(f"  {'took':<12} {duration(took)}")
+    changed = changed_tables(before, after)
+    if changed:
+        output.note(f"The second run changed {', '.join(changed)}.", "red")
+        return ExitCode.FAILED
+    rows = sum(int(one["rows"]) for one in after.values())
+    output.say(f"  {'unchanged':<12} {len(after)} tables with {thousands(rows)} rows, by checksum\n")
+    return ExitCode.SUCCEEDED
+
+
+def _show_end(output: Output, job: Job, stack: Mapping[str, Any]) -> int:
+    if job.state is JobState.FAILED:
+        render_failure(output, job)
+    output.note(f"The pipeline {job.state.value}. Logs: {stack.get('logs', 'see `make logs`')}", "red")
+    return EXIT_CODE_OF_STATE[job.state]
 
 
 def _run_pipeline(output: Output, client: GtmClient) -> Job:

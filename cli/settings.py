@@ -6,7 +6,7 @@ A GTM_*_URL setting wins; else the local stack's `endpoints.json`; else the port
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import Field, SecretStr, ValidationError
 
@@ -50,6 +50,12 @@ def read_settings() -> CliSettings:
         return CliSettings()
     except ValidationError as error:
         raise to_bad_setting(error) from None
+
+
+class DemoSettings(EnvSettings):
+    """Which warehouse `make demo` runs on."""
+
+    local_warehouse: Literal["duckdb", "snowflake-emulator"] = Field("duckdb", validation_alias="GTM_LOCAL_WAREHOUSE")
 
 
 def resolve_endpoints(settings: CliSettings) -> dict[str, Endpoint]:

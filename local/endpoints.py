@@ -33,6 +33,8 @@ class Endpoints:
     logs: str
     brings_redis: bool
     brings_model: bool
+    snowflake: str = ""
+    """Of the stand-in for Snowflake; empty: the stack brings none."""
 
 
 def choose_endpoints(settings: LocalSettings, say: Callable[[str], None]) -> Endpoints:
@@ -68,6 +70,9 @@ def choose_endpoints(settings: LocalSettings, say: Callable[[str], None]) -> End
         logs=str(settings.local_dir / "logs"),
         brings_redis=brings_redis,
         brings_model=brings_model,
+        snowflake=(
+            f"http://{LOOPBACK}:{_any_free_port(LOOPBACK)}" if settings.warehouse == "snowflake-emulator" else ""
+        ),
     )
 
 

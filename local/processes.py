@@ -47,6 +47,8 @@ def build_processes(settings: LocalSettings, endpoints: Endpoints, started_at: f
         command += ["--port", str(port_of(endpoints.ollama))]
         tags = f"{endpoints.ollama}/api/tags"
         found.append(Process("model", command, lambda _: http_answers(tags), group="base", address=endpoints.ollama))
+    if endpoints.snowflake:
+        found.append(_snowflake(settings, endpoints.snowflake))
     for service in ("ingest", "transform", "scoring"):
         found.append(_api(service, settings.host, getattr(endpoints, service)))
     found += [
@@ -70,6 +72,7 @@ def child_environment(settings: LocalSettings, endpoints: Endpoints) -> dict[str
         "OLLAMA_MODEL": endpoints.ollama_model,
         "GTM_SOFT_SHUTDOWN_SECONDS": str(_SOFT_SHUTDOWN_SECONDS),
         "PYTHONUNBUFFERED": "1",
+        **(_snowflake_environment(endpoints.snowflake) if endpoints.snowflake else {}),
     }
 
 
@@ -105,6 +108,30 @@ def _redis(settings: LocalSettings, url: str) -> Process:
 def redis_dir(settings: LocalSettings) -> Path:
     """Redis's working folder, by which it is known: it overwrites the environment that marks the others."""
     return settings.data_dir.resolve() / "redis"
+
+
+def _snowflake(settings: LocalSettings, url: str) -> Process:
+    command = [sys.executable, "-m", "tests.fakes.snowflake_server", "--port", str(port_of(url))]
+    command += ["--db", str(settings.data_dir.resolve() / "snowflake")]
+    return Process("snowflake", command, lambda _: http_answers(f"{url}/fake/statements"), group="base", address=url)
+
+
+def _snowflake_environment(url: str) -> dict[str, str]:
+    """All of it: what `.env` says of a real account stays out."""
+    return {
+        "GTM_WAREHOUSE": "snowflake",
+        "GTM_SNOWFLAKE_HOST": LOOPBACK,
+        "GTM_SNOWFLAKE_PORT": str(port_of(url)),
+        "GTM_SNOWFLAKE_PROTOCOL": "http",
+        "GTM_SNOWFLAKE_AUTH": "password",
+        "SNOWFLAKE_ACCOUNT": "emulator",
+        "SNOWFLAKE_USER": "gtm",
+        "SNOWFLAKE_PASSWORD": "of-the-emulator",  # it asks for none  # nosec B105
+        "SNOWFLAKE_WAREHOUSE": "gtm",
+        "SNOWFLAKE_DATABASE": "gtm",
+        "SNOWFLAKE_SCHEMA": "analytics",
+        "SNOWFLAKE_ROLE": "gtm",
+    }
 
 
 def _api(service: str, host: str, url: str) -> Process:

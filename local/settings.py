@@ -21,6 +21,8 @@ class LocalSettings(EnvSettings):
     scoring_port: int = Field(8103, ge=1, le=65535, validation_alias="GTM_SCORING_PORT")
     redis_port: int = Field(6390, ge=1, le=65535, validation_alias="GTM_REDIS_PORT")
     model_port: int = Field(11435, ge=1, le=65535, validation_alias="GTM_MODEL_PORT")
+    warehouse: Literal["duckdb", "snowflake-emulator"] = Field("duckdb", validation_alias="GTM_LOCAL_WAREHOUSE")
+    """`snowflake-emulator`: a process that speaks Snowflake's protocol, of the tests' own; it needs their packages."""
     start_timeout_seconds: float = Field(90, gt=0, validation_alias="GTM_START_TIMEOUT_SECONDS")
 
     # Set by the user, each of these replaces a process of the stack.

@@ -157,6 +157,8 @@ def _say_where(supervision: Supervision, endpoints: Endpoints | None) -> None:
     for service in ("ingest", "transform", "scoring"):
         if f"{service}-api" in running:
             _say(f"  {service:<10} {getattr(endpoints, service)}/docs")
+    if endpoints.snowflake:
+        _say(f"  snowflake  {endpoints.snowflake} (a stand-in that speaks its protocol)")
     _say(f"  model      {endpoints.ollama} ({endpoints.ollama_model})")
     _say(f"  logs       {endpoints.logs}")
 

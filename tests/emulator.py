@@ -59,6 +59,8 @@ class SnowflakeEmulator:
             "GTM_SNOWFLAKE_HOST": "127.0.0.1",
             "GTM_SNOWFLAKE_PORT": str(self.port),
             "GTM_SNOWFLAKE_PROTOCOL": "http",
+            "GTM_SNOWFLAKE_NETWORK_TIMEOUT_SECONDS": "2",
+            "GTM_SNOWFLAKE_LOGIN_TIMEOUT_SECONDS": "5",
         }
 
     def settings(self, database: str | None = None, **others: Any) -> WarehouseSettings:

@@ -121,12 +121,14 @@ class SnowflakeApi:
 
     def _answer(self, session: Session, text: str, body: dict[str, Any], request_id: str) -> dict[str, Any]:
         with self._account.once(request_id) as once:
-            if once.answer is not None:
-                return once.answer
             fault = self._account.faults.take("statement", text)
+            if once.answer is not None and (fault is None or not fault.cut):
+                return once.answer
             if fault is not None and fault.seconds:
                 time.sleep(fault.seconds)
             if fault is not None and fault.cut == "before":
+                raise CutOff
+            if once.answer is not None:
                 raise CutOff
             failure = Failure(*fault.failure()) if fault is not None and fault.code else self._refused(text)
             answer = self._run(session, text, body, failure)

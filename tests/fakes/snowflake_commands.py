@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 _DONE: Final = "Statement executed successfully."
 _LITERAL: Final = r"('(?:[^'\\]|''|\\.)*'|\$\$.*?\$\$)"
 _NAME: Final = r'((?:"[^"]+"|[\w$]+)(?:\.(?:"[^"]+"|[\w$]+)){0,3})'
-_SET: Final = re.compile(rf"alter\s+session\s+set\s+(\w+)\s*=\s*({_LITERAL}|\S+)\s*;?\s*$", re.I | re.S)
+_SET: Final = re.compile(rf"\b(\w+)\s*=\s*({_LITERAL}|[^\s;,]+)", re.I | re.S)
+_SETS: Final = re.compile(r"alter\s+session\s+set\s+(?=\w+\s*=)", re.I)
 _TRAILING: Final = re.compile(r"\s*/\*(?:(?!\*/).)*\*/\s*;?\s*\Z", re.S)
 _UNSET: Final = re.compile(r"alter\s+session\s+unset\s+(\w+)", re.I)
 _COMMENT: Final = re.compile(
@@ -91,9 +92,10 @@ def split_name(name: str) -> list[str]:
 
 def _set_parameter(session: "Session", text: str) -> Answer:
     text = _TRAILING.sub("", text)  # dbt says behind each statement what it is for
-    if found := _SET.match(text):
-        literal = found.group(2)
-        session.set_parameter(found.group(1).upper(), _text(literal) if literal[0] in "'$" else literal)
+    if found := _SETS.match(text):
+        settings = re.sub(r"/\*.*?\*/\s*;?\s*\Z", "", text[found.end() :], flags=re.S)
+        for name, literal, _ in _SET.findall(settings):
+            session.set_parameter(name.upper(), _text(literal) if literal[0] in "'$" else literal)
     elif found := _UNSET.match(text):
         session.set_parameter(found.group(1).upper(), None)
     elif text.lower().startswith("alter"):

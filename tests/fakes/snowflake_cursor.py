@@ -4,6 +4,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import sqlglot
 from fakesnow.cursor import FakeSnowflakeCursor
 from fakesnow.statement_type import statement_type_id
 from fakesnow.transforms.merge import operations
@@ -50,11 +51,27 @@ class Cursor(FakeSnowflakeCursor):
         self._type_id = statement_type_id(expression)
         database, schema = self._conn.database, self._conn.schema
         session.touches_temporary |= unqualify_temporary(expression, session.temporary, database, schema)
+        if self._is_there(expression):
+            said = "select '{} already exists, statement succeeded.' as status"
+            return [sqlglot.parse_one(said.format(expression.find(exp.Table).name), read="duckdb")]
         self._note_table(expression)
         expression = divide(expression)
         if isinstance(expression, exp.Merge):
             return [expression]
         return super()._transform_explode(expression)
+
+    def _is_there(self, expression: exp.Expression) -> bool:
+        """Of a CREATE TABLE IF NOT EXISTS; fakesnow would forget the load history of one that is."""
+        table = expression.find(exp.Table)
+        kind = str(expression.args.get("kind")).upper()
+        if not (isinstance(expression, exp.Create) and expression.args.get("exists") and kind == "TABLE" and table):
+            return False
+        database, schema, name = name_of(table, self._conn.database, self._conn.schema)
+        listing = (
+            "select count(*) from duckdb_tables() where table_name = ?"
+            " and (temporary or (database_name = ? and schema_name = ?))"
+        )
+        return self._duck_conn.execute(listing, [name, database, schema]).fetchall() != [(0,)]
 
     def _note_table(self, expression: exp.Expression) -> None:
         """What DuckDB does not keep of a CREATE: its key, its moment; its comments in another place."""

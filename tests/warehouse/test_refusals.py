@@ -8,7 +8,9 @@ import sqlalchemy as sa
 from shared.errors import GtmError, TerminalError, TransientError
 from shared.settings import WarehouseSettings
 from shared.warehouse import Warehouse
+from shared.warehouse.snowflake import SnowflakeWarehouse
 from tests.emulator import SnowflakeEmulator
+from tests.ports import free_port
 
 LOGINS = [
     ("390100", "warehouse-login-refused", "SNOWFLAKE_PASSWORD"),
@@ -42,9 +44,6 @@ def test_an_account_that_is_not_there(emulator: SnowflakeEmulator, snowflake: Wa
 
 
 def test_nobody_answers(settings: WarehouseSettings) -> None:
-    from shared.warehouse.snowflake import SnowflakeWarehouse
-    from tests.ports import free_port
-
     nowhere = settings.model_copy(update={"snowflake_port": free_port(), "snowflake_login_timeout_seconds": 1})
     with pytest.raises(TransientError) as refused, SnowflakeWarehouse(nowhere).core():
         pass
@@ -95,6 +94,25 @@ def test_what_passes_by_itself(emulator: SnowflakeEmulator, snowflake: Warehouse
     assert refused.value.code == problem
     with snowflake.core() as connection:
         assert connection.execute(sa.text("select 1 as wanted")).scalar_one() == 1
+
+
+def test_a_throttled_request_is_sent_again_for_a_while(
+    emulator: SnowflakeEmulator, settings: WarehouseSettings
+) -> None:
+    """By the driver, with the same request id, which is run once."""
+    hasty = SnowflakeWarehouse(settings.model_copy(update={"snowflake_network_timeout_seconds": 3}))
+    with hasty.core() as connection:
+        connection.exec_driver_sql("create schema if not exists public")
+        connection.exec_driver_sql("create table public.leads (id integer)")
+    emulator.fail(at="http", status=503, match="insert into public.leads")
+    with hasty.core() as connection:
+        connection.execute(sa.text("insert into public.leads select 1"))
+        assert connection.execute(sa.text("select count(*) from public.leads")).scalar_one() == 1
+    emulator.fail(at="http", status=429, match="insert into public.leads", times=0)
+    with pytest.raises(TransientError) as refused, hasty.core() as connection:
+        connection.execute(sa.text("insert into public.leads select 2"))
+    assert refused.value.code == "warehouse-unreachable"
+    hasty._engine.dispose()
 
 
 def test_values_of_rows_are_in_no_message(emulator: SnowflakeEmulator, snowflake: Warehouse) -> None:

@@ -1,0 +1,154 @@
+"""A load that breaks off on Snowflake: nothing half-loaded, nothing loaded twice, no staging left behind."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.ingest.adapters.raw_tables import create_raw_tables
+from services.ingest.domain.loads import LandedCounts
+from shared.errors import GtmError, TerminalError, TransientError
+from shared.settings import WarehouseSettings
+from shared.warehouse import Warehouse, open_warehouse, snowflake_staging
+from shared.warehouse.snowflake_staging import staging_table
+from tests.conftest import REPOSITORY, wait_until
+from tests.emulator import SnowflakeEmulator
+from tests.ingest.conftest import MemoryJob
+from tests.ingest.segment_landing import Landing, batch
+
+CONTACTS, DEALS = "hubspot_contacts", "hubspot_deals"
+ROWS = [{"id": str(number), "email": f"{number}@b.example"} for number in range(50)]
+LANDED = LandedCounts(seen=50, inserted=50, updated=0, unchanged=0, duplicates=0, rejected=0)
+
+
+@pytest.fixture
+def landing(snowflake: Warehouse, tmp_path: Path) -> Landing:
+    return Landing(snowflake, tmp_path / "spool")
+
+
+def count(warehouse: Warehouse, source: str) -> int:
+    with warehouse.core() as connection:
+        return int(connection.exec_driver_sql(f"select count(*) from {source}").scalar_one())
+
+
+def staging(warehouse: Warehouse) -> list[str]:
+    listing = "select table_name from information_schema.tables where table_name like 'GTM_STAGED%' order by 1"
+    with warehouse.core() as connection:
+        return [str(name) for name in connection.exec_driver_sql(listing).scalars()]
+
+
+def land(landing: Landing, tables: Sequence[str] = (CONTACTS,), **options: Any) -> dict[str, LandedCounts]:
+    return landing.land(*(batch(table, *ROWS) for table in tables), **options)
+
+
+def test_a_load_leaves_no_staging(landing: Landing) -> None:
+    assert land(landing, (CONTACTS, DEALS)) == {CONTACTS: LANDED, DEALS: LANDED}
+    assert staging(landing.warehouse) == []
+
+
+def test_an_answer_that_was_lost_loads_nothing_twice(emulator: SnowflakeEmulator, landing: Landing) -> None:
+    """The driver asks again with the same request id, which Snowflake runs once."""
+    for what in ("^copy", "^merge", "^create transient", "^commit"):
+        emulator.fail(at="statement", match=what, cut="after")
+    assert land(landing)[CONTACTS] == LANDED
+    assert count(landing.warehouse, f"raw.{CONTACTS}") == 50 and staging(landing.warehouse) == []
+
+
+@pytest.mark.parametrize("what", ["^copy", "^merge into raw.hubspot_contacts"], ids=["copy", "merge"])
+def test_a_network_that_stays_away_lands_nothing_and_the_next_attempt_copies_no_file_again(
+    emulator: SnowflakeEmulator, settings: WarehouseSettings, landing: Landing, what: str
+) -> None:
+    with landing.warehouse.core(write=True) as connection:
+        create_raw_tables(connection)
+    emulator.fail(at="statement", match=what, cut="after", times=0)
+    with pytest.raises(TransientError) as broken:
+        land(landing)
+    assert broken.value.code == "warehouse-unreachable"
+    emulator.reset()
+    assert count(landing.warehouse, f"raw.{CONTACTS}") == 0 and count(landing.warehouse, "raw.loads") == 0
+    (left,) = staging(landing.warehouse)
+    assert land(landing)[CONTACTS] == LANDED
+    assert [one["rows"] for one in emulator.log("^copy")] == [1]
+    assert {one["text"].split()[6].upper() for one in emulator.log("^create transient")} == {left}
+    assert count(landing.warehouse, f"raw.{CONTACTS}") == 50 and staging(landing.warehouse) == []
+
+
+class DroppingJob(MemoryJob):
+    """Somebody drops a table between staging and merging."""
+
+    def __init__(self, drop: Callable[[], None]) -> None:
+        super().__init__("job-1", {})
+        self._drop = drop
+
+    def report(self, phase: str, done: int, total: int | None = None, unit: str = "rows") -> None:
+        if (phase, done) == ("merge", 0):
+            self._drop()
+
+
+def test_a_table_that_was_dropped_meanwhile_lands_none(
+    settings: WarehouseSettings, landing: Landing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def drop() -> None:
+        with open_warehouse(settings).core(write=True) as connection:
+            connection.exec_driver_sql("drop table raw.hubspot_deals")
+
+    monkeypatch.setattr("tests.ingest.segment_landing.MemoryJob", lambda *_: DroppingJob(drop))
+    with pytest.raises(TerminalError) as missing:
+        land(landing, (CONTACTS, DEALS))
+    assert missing.value.code == "warehouse-object-missing"
+    assert count(landing.warehouse, f"raw.{CONTACTS}") == 0 and staging(landing.warehouse) == []
+
+
+def test_staging_that_another_attempt_took_away_is_tried_again(emulator: SnowflakeEmulator, landing: Landing) -> None:
+    name = "SQL compilation error:\nObject 'GTM.RAW.GTM_STAGED_ABC' does not exist or not authorized."
+    emulator.fail(at="statement", match="^merge into raw.hubspot_contacts", code="002003", message=name)
+    with pytest.raises(TransientError) as gone:
+        land(landing)
+    assert gone.value.code == "warehouse-staging-gone"
+    assert land(landing)[CONTACTS] == LANDED
+
+
+def test_a_cancelled_or_refused_load_lands_nothing(landing: Landing) -> None:
+    with pytest.raises(GtmError):
+        land(landing, stops_with=TerminalError("no", code="internal-error", title="No"))
+    assert count(landing.warehouse, f"raw.{CONTACTS}") == 0 and staging(landing.warehouse) == []
+
+
+def test_what_killed_workers_left_goes_a_day_later(landing: Landing, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = "raw.gtm_staged_000000000000_staged_hubspot_contacts_0000000000000000"
+    with landing.warehouse.core(write=True) as connection:
+        connection.exec_driver_sql(f"create transient table {left} (id varchar)")
+    land(landing)
+    assert [f"raw.{name.lower()}" for name in staging(landing.warehouse)] == [left]
+    monkeypatch.setattr(snowflake_staging, "_LEFT_HOURS", 0)
+    land(landing, job="job-2")
+    assert staging(landing.warehouse) == []
+
+
+def test_a_staging_table_is_named_by_load_and_content(tmp_path: Path) -> None:
+    for name, content in (("a", b"1"), ("b", b"1"), ("c", b"2")):
+        (tmp_path / name).write_bytes(content)
+    names = {
+        staging_table("staged_deals", [tmp_path / file], owner)
+        for file, owner in (("a", "job-1"), ("b", "job-1"), ("c", "job-1"), ("a", "job-2"))
+    }
+    assert len(names) == 3 and all(name.startswith("gtm_staged_") and len(name) < 200 for name in names)
+
+
+def test_a_worker_that_is_killed_in_a_merge_loses_and_doubles_nothing(
+    emulator: SnowflakeEmulator, settings: WarehouseSettings, landing: Landing, tmp_path: Path
+) -> None:
+    """Its transaction holds the table until Snowflake ends it: after five idle minutes there, one second here."""
+    land(landing, job="job-0")
+    emulator.fail(at="statement", match="^merge into raw.hubspot_deals", seconds=1)
+    command = [sys.executable, "-m", "tests.warehouse.landing_process", str(tmp_path / "killed"), DEALS]
+    environment = emulator.environment(settings.snowflake_database)
+    worker = subprocess.Popen(command, cwd=REPOSITORY, env={"PATH": "", "GTM_ENV_FILE": "/dev/null", **environment})
+    wait_until(lambda: bool(emulator.log("^copy into gtm_staged_.*hubspot_deals")), "it has copied", seconds=60)
+    worker.kill()
+    worker.wait()
+    assert land(landing, (DEALS,))[DEALS] == LANDED
+    assert count(landing.warehouse, f"raw.{DEALS}") == 50 and staging(landing.warehouse) == []
