@@ -100,7 +100,7 @@ def test_a_throttled_request_is_sent_again_for_a_while(
     emulator: SnowflakeEmulator, settings: WarehouseSettings
 ) -> None:
     """By the driver, with the same request id, which is run once."""
-    hasty = SnowflakeWarehouse(settings.model_copy(update={"snowflake_network_timeout_seconds": 3}))
+    hasty = SnowflakeWarehouse(settings.model_copy(update={"snowflake_network_timeout_seconds": 1}))
     with hasty.core() as connection:
         connection.exec_driver_sql("create schema if not exists public")
         connection.exec_driver_sql("create table public.leads (id integer)")
