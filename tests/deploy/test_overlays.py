@@ -24,7 +24,6 @@ from tests.deploy.rendering import (
     render,
 )
 from tests.deploy.rules import find_rule_faults
-from tests.deploy.schemas import VERSIONS, find_schema_faults
 
 pytestmark = pytest.mark.skipif(find_renderer() is None, reason=NO_RENDERER)
 
@@ -45,10 +44,9 @@ def _container(role: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("overlay", SHIPPED, ids=lambda folder: folder.name)
-def test_an_overlay_has_no_fault(overlay: Path) -> None:
-    manifests = render(overlay)
-    faults = [fault for version in VERSIONS for one in manifests for fault in find_schema_faults(one, version)]
-    assert [*faults, *find_rule_faults(manifests)] == []
+def test_an_overlay_keeps_to_the_rules(overlay: Path) -> None:
+    """The schemas of Kubernetes take seconds to read: `make deploy-check` holds the overlays to them."""
+    assert find_rule_faults(render(overlay)) == []
 
 
 def test_every_component_is_used_by_an_overlay() -> None:
