@@ -38,19 +38,23 @@ class Case:
     loads: Callable[[Path], tuple[Load, ...]]
     sources_dir: Path = _SOURCES
     settings: Mapping[str, Any] = field(default_factory=dict)
+    ends_with_full_refresh: bool = False
 
 
-def mock_case(dirt: float, *, accounts: int = 300, visits: int = 3000) -> Case:
+def mock_case(
+    dirt: float, *, accounts: int = 300, visits: int = 3000, loads_made: int = 2, ends_with_full_refresh: bool = False
+) -> Case:
     """A market with this share of defects, and the same one a week later: new rows, changed rows, deleted ones."""
 
     def loads(_: Path) -> tuple[Load, ...]:
         options = {"accounts": accounts, "visits": visits, "dirt": dirt, "currencies": ["USD", "EUR"]}
         return tuple(
             Load(moment, day, ({"source": "mock", "options": {**options, "as_of": day.isoformat()}},))
-            for moment, day in zip(MOMENTS, _DAYS, strict=True)
+            for moment, day in zip(MOMENTS[:loads_made], _DAYS[:loads_made], strict=True)
         )
 
-    return Case(f"mock, dirt {dirt:.0%}", loads, settings={"GTM_USD_EXCHANGE_RATES": _RATES})
+    rates = {"GTM_USD_EXCHANGE_RATES": _RATES}
+    return Case(f"mock, dirt {dirt:.0%}", loads, settings=rates, ends_with_full_refresh=ends_with_full_refresh)
 
 
 def _export_case(name: str, folders: Mapping[str, str], sources_dir: Path, **settings: Any) -> Case:
@@ -88,7 +92,7 @@ def _shifted(source: Path, target: Path) -> Path:
 
 def all_cases() -> list[Case]:
     """Those with third-party exports only where they lie beside the checkout."""
-    cases = [mock_case(dirt) for dirt in (0, 0.05, 0.3)]
+    cases = [mock_case(0, loads_made=1), mock_case(0.05, ends_with_full_refresh=True), mock_case(0.3)]
     if not EXPORTS.is_dir():
         return cases
     orders = '{"salesforce": "dmy", "billing": "dmy"}'

@@ -1,5 +1,6 @@
 """The product's own flows on one warehouse, with the moments of the loads told instead of read from the clock."""
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -15,13 +16,15 @@ from services.ingest.settings import IngestSettings
 from services.scoring.adapters.models import open_model
 from services.scoring.flow import score_accounts
 from services.scoring.settings import ScoringSettings
+from services.transform.adapters.coverage import Coverage
+from services.transform.domain.build_plan import BuildPlan
 from services.transform.flow import build_marts
 from services.transform.settings import TransformSettings
 from shared.warehouse import Warehouse
 from tests.conftest import REPOSITORY
 from tests.parity.cases import EXPORTS, Case, Load
 from tests.source_states import MemoryStates
-from tests.transform.builds import RecordingJob
+from tests.transform.builds import ListRecord, RecordingJob
 
 _moment: ContextVar[datetime] = ContextVar("moment")
 
@@ -31,6 +34,13 @@ def told_moments() -> Iterator[None]:
     """Ingest asks `_moment`, each thread its own."""
     with mock.patch.object(attempts, "naive_now", _moment.get):
         yield
+
+
+class _Record(ListRecord):
+    """A build's memory; no build here is of one load."""
+
+    def coverage_of(self, load_id: str, plan: BuildPlan) -> Coverage:
+        return Coverage(load_id, (load_id,), f"{plan.root_id} builds everything")
 
 
 @dataclass
@@ -47,7 +57,7 @@ class House:
     def land(self, case: Case, number: int, load: Load) -> None:
         """Each request is a job."""
         _moment.set(load.moment)
-        roots = f"{EXPORTS},{self.folder.parent}"
+        roots = f"{EXPORTS}{os.pathsep}{self.folder.parent}"
         settings = IngestSettings.model_validate(
             {"GTM_DATA_DIR": self.folder, "GTM_FILES_ROOTS": roots, "GTM_SOURCES_DIR": case.sources_dir}
         )
@@ -65,8 +75,8 @@ class House:
             "GTM_DBT_THREADS": self.threads,
             **case.settings,
         }
-        job = RecordingJob(job_id, request)
-        return build_marts(job, self.warehouse, TransformSettings.model_validate(given), job.record)
+        settings = TransformSettings.model_validate(given)
+        return build_marts(RecordingJob(job_id, request), self.warehouse, settings, _Record())
 
     def score(self, job_id: str, **request: Any) -> dict[str, Any]:
         """The job's result."""

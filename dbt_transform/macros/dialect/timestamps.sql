@@ -22,7 +22,7 @@
 {%- endmacro %}
 
 {% macro default__timestamp_text(moment) -%}
-    to_varchar({{ moment }}, 'YYYY-MM-DD HH24:MI:SS.FF6')
+    to_varchar(cast({{ moment }} as timestamp), 'YYYY-MM-DD HH24:MI:SS.FF6')
 {%- endmacro %}
 
 {% macro duckdb__timestamp_text(moment) -%}
@@ -36,7 +36,7 @@
 {%- endmacro %}
 
 {% macro default__date_text(day) -%}
-    to_varchar({{ day }}, 'YYYY-MM-DD')
+    to_varchar(cast({{ day }} as date), 'YYYY-MM-DD')
 {%- endmacro %}
 
 {% macro duckdb__date_text(day) -%}
