@@ -70,7 +70,7 @@ class Product:
 
     def land(self, job_id: str, *batches: SourceBatch, ended: tuple[str, ...] = (), complete: bool = False) -> None:
         now = datetime.now(UTC).replace(tzinfo=None)
-        load = Load(job_id, now, "hubspot", "incremental", is_complete=complete, is_baseline=True)
+        load = Load(job_id, now, "hubspot", "records", is_complete=complete, is_baseline=False)
         with open_spool(self.folder / "spool") as spool:
             for one in batches:
                 spool.add(one)
@@ -133,7 +133,7 @@ def run_changes(product: Product, wire: Wire) -> None:
     """What change events set in motion: three records of a CRM, and an account that is named."""
     account, company = a_lead(product), _a_company(product)
     with wire.step("sync of changed records"):
-        product.land("sync-3", batch(COMPANIES, {**company, "name": "Falkor Freight", "updated_at": "2026-02-28"}))
+        product.land("sync-3", batch(COMPANIES, {**company, "name": "Falkor Freight", "updated_at": "2030-01-01"}))
     with wire.step("build of changed records"):
         product.build("build-3", load_id="sync-3")
     with wire.step("rescore of changed records"):

@@ -33,8 +33,9 @@ def run_rare_ways(product: Product, folder: Path) -> None:
     product.score("scoring-3", limit=SCORED, dry_run=True, force=True)
     _lose_a_prospect(product)
     product.scoring = {"GTM_TIER_BY": "capacity", "GTM_TIER_A_ACCOUNTS": 1, "GTM_TIER_B_ACCOUNTS": 2}
-    product.score("scoring-4", scope={"account_ids": [a_lead(product), "hubspot:none"]}, force=True)
-    product.score("scoring-4", limit=SCORED)  # a second attempt of the same job
+    product.score("scoring-4", limit=SCORED, force=True)
+    product.score("scoring-4", limit=SCORED, force=True)  # a second attempt of the same job
+    product.score("scoring-5", scope={"account_ids": [a_lead(product), "hubspot:none"]})
     read_leads(
         product.warehouse, limit=3, tier="A", min_score=1, cursor=read_leads(product.warehouse, limit=1).next_cursor
     )
@@ -73,9 +74,9 @@ def _upgrade(product: Product) -> None:
     """RAW and the outbound tables as an older release left them: columns that are missing, hashes of another kind."""
     with product.warehouse.core(write=True) as connection:
         connection.execute(sa.text("alter table raw.hubspot_contacts drop column salesforce_lead_id"))
-        connection.execute(sa.text("update raw.hubspot_owners set row_hash = 'older'"))
+        connection.execute(sa.text(f"update raw.{COMPANIES} set row_hash = 'older'"))
         connection.execute(sa.text("alter table reverse_etl_outbound.lead_scores drop column is_active"))
-    product.land("sync-9", batch("hubspot_owners", {"id": "O1"}))
+    product.land("sync-9", batch(COMPANIES, {"id": "C-new"}))
     read_leads(product.warehouse, limit=1)
     product.rescore("rescore-4", account_id=a_lead(product), force=True)
 

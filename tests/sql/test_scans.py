@@ -75,7 +75,7 @@ def test_statements_that_differ_in_values_are_checked_once() -> None:
 def test_a_place_that_sends_a_statement_is_known_and_seen(tmp_path: Path) -> None:
     places = sites_of_product()
     merging, counting = ("shared/warehouse/merge.py", "merge_staged"), ("shared/warehouse/merge.py", "count_rows")
-    assert {merging, counting} <= places and len(places) > 40
+    assert merging in places and len(places) > 40
     warehouse = open_warehouse(WarehouseSettings(GTM_DATA_DIR=tmp_path))
     with reached_sites() as reached, warehouse.core() as connection:
         assert count_rows(connection, "(select 1) as one") == 1
