@@ -43,7 +43,7 @@ reset: down ## forget everything: warehouse, jobs, logs (asks first; FORCE=1 doe
 	rm -rf "$${GTM_DATA_DIR:-var}"
 
 ##@ Change it
-.PHONY: setup check format lint types lock docker-smoke bench eval sequences mutants conservation crm-truth sync-kills change-events webhook-burst model-outage long-journeys
+.PHONY: setup check format lint types lock docker-smoke bench eval sequences mutants conservation crm-truth sync-kills change-events webhook-burst model-outage long-journeys snowflake-faults
 setup: $(STAMP) ## install everything into .venv
 
 check: lint types workflows deploy-check ## all that CI checks beside the tests
@@ -74,7 +74,10 @@ workflows: $(STAMP)
 deploy-check: $(STAMP) ## render deploy/ and hold it to Kubernetes' schemas and our rules (OVERLAY= yours; needs kubectl)
 	$(BIN)/python -m tests.deploy.check $(OVERLAY)
 
-.PHONY: sql-check
+.PHONY: sql-check parity
+parity: $(STAMP) ## the same data through DuckDB and the stand-in for Snowflake, every table compared row by row (CASE=)
+	$(BIN)/python -m tests.parity.run $(if $(CASE),"$(CASE)")
+
 sql-check: $(STAMP) ## every statement that goes to Snowflake, against its grammar and documentation, and what each job costs
 	$(BIN)/python -m tests.sql.run_check
 
@@ -105,6 +108,9 @@ change-events: $(STAMP) ## a burst of events through real processes, compared wi
 
 long-journeys: $(STAMP) ## third-party exports the whole way, and a build whose worker is killed, through real processes
 	LONG_JOURNEYS=1 $(BIN)/python -m pytest -q tests/e2e/test_account_journey.py tests/e2e/test_kills.py -k "exports or build"
+
+snowflake-faults: $(STAMP) ## kills, restarts and 20 writers over Snowflake's protocol, in their long forms (BATCHES=)
+	SNOWFLAKE_FAULTS=1 SNOWFLAKE_BATCHES=$(or $(BATCHES),5) $(BIN)/python -m pytest -q tests/warehouse
 
 model-outage: $(STAMP) ## the model server killed in the middle of a batch, and back after OUTAGE seconds
 	OUTAGE_SECONDS=$(or $(OUTAGE),20) $(BIN)/python -m pytest -q tests/e2e/test_model_outage.py -k later

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 import httpx
+import pytest
 
 from shared.settings import WarehouseSettings
 from tests.conftest import REPOSITORY, wait_until
 
 _STOP_SECONDS: Final = 15
+slow = pytest.mark.skipif("SNOWFLAKE_FAULTS" not in os.environ, reason="takes long: make snowflake-faults")
 _databases = itertools.count(1)
 
 

@@ -18,7 +18,7 @@ import snowflake.connector
 from snowflake.connector.errors import Error, IntegrityError, OperationalError, ProgrammingError
 
 from tests.conftest import wait_until
-from tests.emulator import SnowflakeEmulator, new_database
+from tests.emulator import SnowflakeEmulator, new_database, slow
 
 Ask = Callable[..., list[tuple[Any, ...]]]
 TABLE = "create table raw.t (id integer, name varchar, at_time timestamp_ntz, amount decimal(18,2))"
@@ -31,7 +31,7 @@ def database() -> str:
 
 @contextmanager
 def session(emulator: SnowflakeEmulator, database: str, **options: Any) -> Iterator[Ask]:
-    options = {"network_timeout": 5, "login_timeout": 5, "session_parameters": {"QUERY_TAG": "test"}, **options}
+    options = {"network_timeout": 2, "login_timeout": 5, "session_parameters": {"QUERY_TAG": "test"}, **options}
     who = {"user": "gtm", "password": "any", "account": "gtm", "warehouse": "wh", "role": "loader"}
     where = {"host": "127.0.0.1", "port": emulator.port, "protocol": "http", "database": database}
     with snowflake.connector.connect(**who, **where, **options) as connection:
@@ -299,6 +299,7 @@ def test_statements_are_counted_by_kind_and_tag(emulator: SnowflakeEmulator, ask
     ]
 
 
+@slow
 def test_what_was_written_outlives_the_process(tmp_path: Path) -> None:
     for expected in ([], [(1,)]):
         with SnowflakeEmulator(tmp_path, keeps=True) as emulator, session(emulator, "kept") as ask:
