@@ -98,8 +98,6 @@ def all_cases() -> list[Case]:
     orders = '{"salesforce": "dmy", "billing": "dmy"}'
     return [
         *cases,
-        _export_case(
-            "exports", {"hubspot_export": "hubspot_seeds", "salesforce_export": "salesforce_seeds"}, _SOURCES
-        ),
+        _export_case("exports", {"hubspot_export": "hubspot_seeds", "salesforce_export": "salesforce_seeds"}, _SOURCES),
         _export_case("ravenstack", {"ravenstack": "ravenstack_saas"}, _RAVENSTACK, GTM_DATE_ORDERS=orders),
     ]

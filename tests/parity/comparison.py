@@ -80,9 +80,7 @@ def _rows(relation: Relation, kept: list[int]) -> Counter[Row]:
 def _declared_differences(name: str, duckdb: Relation, snowflake: Relation) -> Iterator[str]:
     if duckdb.kind != snowflake.kind:
         yield f"{name}: a {duckdb.kind} in DuckDB, a {snowflake.kind} in Snowflake"
-    ours, theirs = (
-        [f"{column.name} {column.kind}" for column in relation.columns] for relation in (duckdb, snowflake)
-    )
+    ours, theirs = ([f"{column.name} {column.kind}" for column in relation.columns] for relation in (duckdb, snowflake))
     if ours != theirs:
         only = [sorted({*ours} - {*theirs}), sorted({*theirs} - {*ours})]
         yield f"{name}: columns {only[0]} in DuckDB, {only[1]} in Snowflake, or another order"

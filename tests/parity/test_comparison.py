@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from tests.conftest import REPOSITORY
-from tests.parity.comparison import OF_AN_ENGINE, OF_A_RUN, compare
+from tests.parity.comparison import OF_A_RUN, OF_AN_ENGINE, compare
 from tests.parity.reading import Column, Relation, Row, to_kind
 
 MACROS = REPOSITORY / "dbt_transform" / "macros"
@@ -68,9 +68,7 @@ def test_a_table_of_one_engine_alone_differs() -> None:
     ],
     ids=["text", "whole", "decimal", "moment", "double"],
 )
-def test_types_of_both_engines_have_one_name(
-    duckdb: tuple[str, int | None], snowflake: tuple[str, int | None]
-) -> None:
+def test_types_of_both_engines_have_one_name(duckdb: tuple[str, int | None], snowflake: tuple[str, int | None]) -> None:
     assert to_kind(*duckdb) == to_kind(*snowflake)
 
 
@@ -93,9 +91,7 @@ def test_each_engine_difference_is_one_dispatched_macro() -> None:
         for path in sorted((MACROS.parent / folder).rglob("*.sql"))
         if asks.search(path.read_text())
     }
-    assert {path for path in found if not path.startswith("macros/dialect/")} == {
-        "macros/incremental/replace_keys.sql"
-    }
+    assert {path for path in found if not path.startswith("macros/dialect/")} == {"macros/incremental/replace_keys.sql"}
     defined = set(re.findall(r"{% macro (\w+)\(", "".join(path.read_text() for path in MACROS.rglob("*.sql"))))
     dispatched = [name for names in found.values() for name in names]
     assert len(dispatched) >= 10 and "" not in dispatched, "no macro asks which engine it is"
