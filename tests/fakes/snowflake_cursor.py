@@ -54,6 +54,9 @@ class Cursor(FakeSnowflakeCursor):
         if self._is_there(expression):
             said = "select '{} already exists, statement succeeded.' as status"
             return [sqlglot.parse_one(said.format(expression.find(exp.Table).name), read="duckdb")]
+        if isinstance(expression, exp.Create) and (clone := expression.args.get("clone")) is not None:
+            expression.set("clone", None)  # fakesnow would forget OR REPLACE and TEMPORARY
+            expression.set("expression", exp.select("*").from_(clone.this.copy()))
         self._note_table(expression)
         expression = divide(expression)
         if isinstance(expression, exp.Merge):
