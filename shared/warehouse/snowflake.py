@@ -106,7 +106,8 @@ class SnowflakeWarehouse:
             return
         database = self._settings.snowflake_database
         listing = connection.exec_driver_sql(f"show terse schemas like '{schema}' in database {database}")
-        if listing.first() is None:
+        # By the whole name: in LIKE, `_` is any character.
+        if schema not in {str(row["name"]).lower() for row in listing.mappings()}:
             connection.exec_driver_sql(f"create schema if not exists {schema}")
             connection.info.pop(_SCHEMA, None)  # who creates a schema is in it
         self._known_schemas.add(schema)
