@@ -19,8 +19,8 @@ Row = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Column:
-    """`kind`: text, whole, decimal(scale), double, boolean, date or moment. Precision is not compared: Snowflake has one
-    whole number type of 38 digits."""
+    """`kind`: text, whole, decimal(scale), double, boolean, date or moment. Precision is not compared: Snowflake has
+    one whole number type of 38 digits."""
 
     name: str
     kind: str

@@ -1,7 +1,7 @@
 """`python -m tests.parity.run [case ...]`: the same data through both engines, and all that they hold compared.
 
-Land, build, score; a changed load, build, score; of one case the build from nothing, too. DuckDB is the real engine, the
-other side the stand-in for Snowflake, by the same code, the driver and dbt-snowflake over HTTP. Exit code 1 on any
+Land, build, score; a changed load, build, score; of one case the build from nothing, too. DuckDB is the real engine,
+the other side the stand-in for Snowflake, by the same code, the driver and dbt-snowflake over HTTP. Exit code 1 on any
 difference.
 """
 
