@@ -25,7 +25,7 @@ OF_A_RUN: Final[Mapping[str, str]] = {
 # Of one column: each engine's own, and read by nobody else.
 OF_AN_ENGINE: Final[Mapping[str, str]] = {
     "analytics_staging.base_hubspot__web_visits.logic_version": (
-        "md5 of the model's own SQL, which each engine has in its dialect: it starts the table over when the SQL changes"
+        "md5 of the model's own SQL, which each engine has in its dialect: a change starts the table over"
     ),
 }
 
