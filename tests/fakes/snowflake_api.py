@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tests.fakes.snowflake_account import Account
+from tests.fakes.snowflake_controls import Controls
 from tests.fakes.snowflake_cursor import PutRequested
 from tests.fakes.snowflake_failures import Failure, to_failure
 from tests.fakes.snowflake_session import Session
@@ -41,11 +42,7 @@ class SnowflakeApi:
                 Route("/queries/v1/query-request", self._query, methods=["POST"]),
                 Route("/queries/v1/abort-request", self._nothing, methods=["POST"]),
                 Route("/telemetry/send", self._nothing, methods=["POST"]),
-                Route("/fake/statements", self._counts, methods=["GET"]),
-                Route("/fake/statements/reset", self._reset, methods=["POST"]),
-                Route("/fake/log", self._log, methods=["GET"]),
-                Route("/fake/checksums/{database}", self._checksums, methods=["GET"]),
-                Route("/fake/faults", self._faults, methods=["GET", "POST", "DELETE"]),
+                *Controls(account).routes,
             ]
         )
 
@@ -181,32 +178,6 @@ class SnowflakeApi:
 
     async def _nothing(self, _request: Request) -> Response:
         return _succeeded(None)
-
-    async def _counts(self, _request: Request) -> Response:
-        return JSONResponse(self._account.statements.counts())
-
-    async def _reset(self, _request: Request) -> Response:
-        self._account.statements.reset()
-        return JSONResponse(self._account.statements.counts())
-
-    async def _log(self, request: Request) -> Response:
-        return JSONResponse(self._account.statements.last(request.query_params.get("match", "")))
-
-    async def _checksums(self, request: Request) -> Response:
-        database = request.path_params["database"].upper()
-        return JSONResponse(await run_in_threadpool(self._account.checksums, database))
-
-    async def _faults(self, request: Request) -> Response:
-        if request.method == "DELETE":
-            self._account.faults.clear()
-        elif request.method == "POST":
-            document = await request.json()
-            try:
-                for one in document if isinstance(document, list) else [document]:
-                    self._account.faults.add(dict(one))
-            except TypeError as error:
-                return JSONResponse({"error": str(error)}, status_code=400)
-        return JSONResponse(self._account.faults.listed())
 
 
 _GONE: Final = Failure("390111", "08001", "Session no longer exists. New login required to access the service.")
