@@ -4,7 +4,7 @@ import secrets
 import threading
 import uuid
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -108,17 +108,20 @@ class Account:
             )
         return text.replace("@~", f"@{database}.PUBLIC.{name}")
 
-    def checksums(self, database: str) -> dict[str, dict[str, str]]:
-        """Schema.table -> its number of rows and a sum over their content, whatever their order."""
+    def checksums(self, database: str, without: Sequence[str]) -> dict[str, dict[str, str]]:
+        """Schema.table -> its number of rows and a sum over their content, whatever their order, but for the columns
+        `without`, in upper case."""
         found: dict[str, dict[str, str]] = {}
         with self._engine.duck_conn.cursor() as connection:
             tables = connection.execute(
-                "select schema_name, table_name from duckdb_tables() where database_name = ? and not temporary"
-                " and schema_name <> '_fs_information_schema' order by 1, 2",
-                [database],
+                "select tables.schema_name, tables.table_name, string_agg('\"' || column_name || '\"', ', ')"
+                " from duckdb_tables() as tables join duckdb_columns() as columns using (table_oid, database_name)"
+                " where database_name = ? and not temporary and tables.schema_name <> '_fs_information_schema'"
+                " and not list_contains(?, column_name) group by 1, 2 order by 1, 2",
+                [database, list(without)],
             ).fetchall()
-            for schema, table in tables:
-                counted = f'select count(*), sum(hash(one)::hugeint) from "{database}"."{schema}"."{table}" as one'
+            for schema, table, columns in tables:
+                counted = f'select count(*), sum(hash({columns})::hugeint) from "{database}"."{schema}"."{table}"'
                 rows, content = connection.execute(counted).fetchall()[0]
                 found[f"{schema}.{table}"] = {"rows": str(rows), "content": str(content or 0)}
         return found

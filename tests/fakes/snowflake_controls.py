@@ -33,7 +33,8 @@ class Controls:
 
     async def _checksums(self, request: Request) -> Response:
         database = request.path_params["database"].upper()
-        return JSONResponse(await run_in_threadpool(self._account.checksums, database))
+        without = request.query_params.get("without", "").upper().split(",")
+        return JSONResponse(await run_in_threadpool(self._account.checksums, database, without))
 
     async def _faults(self, request: Request) -> Response:
         if request.method == "DELETE":
