@@ -68,9 +68,16 @@ class Product:
         settings = IngestSettings(GTM_DATA_DIR=self.folder / "var")
         return sync_source(MemoryJob(job_id, request), self.warehouse, settings, MemoryStates(job_id))
 
-    def land(self, job_id: str, *batches: SourceBatch, ended: tuple[str, ...] = (), complete: bool = False) -> None:
+    def land(
+        self,
+        job_id: str,
+        *batches: SourceBatch,
+        ended: tuple[str, ...] = (),
+        complete: bool = False,
+        accept_volume: bool = False,
+    ) -> None:
         now = datetime.now(UTC).replace(tzinfo=None)
-        load = Load(job_id, now, "hubspot", "records", is_complete=complete, is_baseline=False)
+        load = Load(job_id, now, "hubspot", "records", is_complete=complete, is_baseline=accept_volume)
         with open_spool(self.folder / "spool") as spool:
             for one in batches:
                 spool.add(one)

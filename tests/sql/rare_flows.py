@@ -59,8 +59,9 @@ def _land_the_unusual(product: Product) -> None:
     unusual = batch("hubspot_deals", {"dealname": "no key"}, {"id": "D1"}, {"id": "D1", "updated_at": "2026-02-01"})
     product.land("sync-4", SourceBatch(unusual.table, unusual.rows, (reject,)), complete=True)
     rows = [{"id": str(number)} for number in range(3)]
-    product.land("sync-5", batch("hubspot_email_campaigns", *rows, is_scan=True), ended=("hubspot_email_campaigns",))
-    product.land("sync-6", batch("hubspot_email_campaigns", rows[0], is_scan=True), ended=("hubspot_email_campaigns",))
+    few = batch("hubspot_email_campaigns", *rows, is_scan=True)
+    product.land("sync-5", few, ended=(few.table,), accept_volume=True)
+    product.land("sync-6", batch(few.table, rows[0], is_scan=True), ended=(few.table,))
     pair = {"deal_id": "D1", "contact_id": "C1"}
     product.land("sync-7", batch("hubspot_deal_contacts", pair, key=("deal_id", "contact_id")))
     product.land("sync-8", batch("hubspot_deal_contacts", key=("deal_id", "contact_id"), replaces=("deal_id", ["D1"])))
