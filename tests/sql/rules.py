@@ -106,8 +106,11 @@ RULES: Final[tuple[Rule, ...]] = (refused_clauses, subqueries, aliases, reserved
 def of_tokens(sql: str) -> Iterator[str]:
     """What is gone when the text has been parsed: comments that were meant as divisions, escapes, quoted names."""
     tokens = sqlglot.tokenize(sql, read="snowflake")
+    # dbt-snowflake gives the columns of its look-ups names of their own: what a statement names, it may quote.
+    given = {after.text for before, after in zip(tokens, tokens[1:], strict=False) if before.text.lower() == "as"}
     for token in tokens:
-        if token.token_type == TokenType.IDENTIFIER and token.text == token.text.lower():
+        is_quoted = token.token_type == TokenType.IDENTIFIER and token.text == token.text.lower()
+        if is_quoted and token.text not in given:
             yield f'the quoted lower-case name "{token.text}": Snowflake\'s own are upper case'
         if token.token_type in (TokenType.HASH_ARROW, TokenType.DHASH_ARROW, TokenType.DARROW):
             yield f"the operator {token.text}"

@@ -8,7 +8,7 @@ from typing import Final
 from tests.sql.checker import bare
 from tests.sql.wire import Statement
 
-_UNIQUE: Final = re.compile(r"[0-9a-f]{8}_?(?:[0-9a-f]{4}_?){3}[0-9a-f]{12}|__dbt_tmp\w*|[0-9a-f]{16,}", re.IGNORECASE)
+_UNIQUE: Final = re.compile(r"[0-9a-f]{8}_?(?:[0-9a-f]{4}_?){3}[0-9a-f]{12}|__dbt_tmp\w*|[0-9a-f]{12,}", re.IGNORECASE)
 _TEXT: Final = re.compile(r"'(?:[^'\\]|''|\\.)*'", re.DOTALL)
 _NUMBER: Final = re.compile(r"(?<![\w.])\d+(?:\.\d+)?")
 _REPEATED: Final = re.compile(r"(\([?, a-z]*\))(?:, ?\1)+", re.IGNORECASE)
