@@ -114,7 +114,7 @@ class Account:
         found: dict[str, dict[str, str]] = {}
         with self._engine.duck_conn.cursor() as connection:
             tables = connection.execute(
-                "select tables.schema_name, tables.table_name, string_agg('\"' || column_name || '\"', ', ')"
+                "select tables.schema_name, tables.table_name, string_agg('\"' || column_name || '\"', ', ' order by column_index)"
                 " from duckdb_tables() as tables join duckdb_columns() as columns using (table_oid, database_name)"
                 " where database_name = ? and not temporary and tables.schema_name <> '_fs_information_schema'"
                 " and not list_contains(?, column_name) group by 1, 2 order by 1, 2",
