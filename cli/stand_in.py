@@ -23,8 +23,8 @@ DIARIES: Final = frozenset(
         "ANALYTICS_STAGING.BASE_RAW__LOADS",
     }
 )
-# Which build wrote a row, and when: the audit columns of docs/contracts.md.
-MARKS_OF_BUILDS: Final = ("dbt_run_id", "dbt_updated_at", "noted_at", "found_at")
+# Which build wrote a row of ANALYTICS, and when: its audit columns. RAW and outbound are compared whole.
+MARKS_OF_BUILDS: Final = ("dbt_run_id", "dbt_updated_at", "job_id", "noted_at", "found_at", "found_in_job_id")
 
 
 class StandInSilent(CliError):
@@ -58,7 +58,7 @@ class StandIn:
         return Asked(counts["statements"], counts["by_kind"], counts["warehouse"])
 
     def checksums(self) -> dict[str, dict[str, str]]:
-        """Schema.table -> rows and a sum over their content, without the marks of builds."""
+        """Schema.table -> rows and a sum over their content, without the marks of builds in ANALYTICS."""
         path = f"/fake/checksums/{_DATABASE}?without={','.join(MARKS_OF_BUILDS)}"
         checksums: dict[str, dict[str, str]] = self._ask("GET", path)
         return checksums

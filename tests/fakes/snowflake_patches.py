@@ -63,6 +63,8 @@ fakesnow.transforms.transforms.SQL_DESCRIBE_TABLE = Template(
 fakesnow.copy_into._describe_table = _describe_also_temporary
 # Every sum would be a double: cents are lost. It is there for text that is summed, which we never do.
 fakesnow.transforms.numeric_agg_implicit_cast = lambda expression: expression
+# It forgets which characters are to be trimmed.
+fakesnow.transforms.trim_cast_varchar = lambda expression: expression
 
 
 # Whole numbers give a number with six decimals, as on Snowflake; a double would lose cents. Other numbers are divided
