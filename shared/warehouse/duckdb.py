@@ -23,6 +23,8 @@ _CORE_SCHEMAS = ("raw", "analytics")
 _OUTBOUND_SCHEMAS = ("reverse_etl_outbound",)
 # Larger results are read again at each use: writing and reading them as a table costs more memory and time.
 _ROWS_OF_A_TABLE: Final = 500_000
+_OUTBOUND_ROW_GROUP: Final = 8192
+_IN_MEMORY: Final = "duckdb:///:memory:"
 
 
 class DuckdbWarehouse:
@@ -41,8 +43,22 @@ class DuckdbWarehouse:
 
     @contextmanager
     def outbound(self, *, write: bool = False) -> Iterator[sa.Connection]:
-        with self._open(self._settings.outbound_path, _OUTBOUND_SCHEMAS, write=write) as connection:
-            yield connection
+        path = self._settings.outbound_path
+        if not write:
+            with self._open(path, _OUTBOUND_SCHEMAS, write=False) as connection:
+                yield connection
+            return
+        self._create(path, _OUTBOUND_SCHEMAS)
+        with self._lock(path, exclusive=True):
+            _remove_leftovers(path)
+            with self._engine(_IN_MEMORY).begin() as connection:
+                # In small groups of rows, since scoring writes some hundred rows at a time: closing the file packs the
+                # last group anew. For 500 rows into 80,000 that took 1.3 s and 190 MB in groups of 122,880, and 0.1 s
+                # and 80 MB in these. No property of the file: who opens it otherwise packs it as usual.
+                options = f"row_group_size {_OUTBOUND_ROW_GROUP}"
+                connection.exec_driver_sql(f"attach '{_quoted(path)}' as outbound ({options})")
+                connection.exec_driver_sql("use outbound")
+                yield connection
 
     @contextmanager
     def core_beside_outbound(self) -> Iterator[sa.Connection]:
@@ -51,7 +67,7 @@ class DuckdbWarehouse:
         self._create(outbound, _OUTBOUND_SCHEMAS)
         # Always core first, then outbound: one order for all processes, so two can't wait for each other.
         with self._lock(core, exclusive=False), self._lock(outbound, exclusive=False):
-            engine = self._engine("duckdb:///:memory:")
+            engine = self._engine(_IN_MEMORY)
             with engine.begin() as connection:
                 _mirror(connection, core, "core")
                 _mirror(connection, outbound, "outbound")

@@ -15,6 +15,7 @@ from services.scoring.domain.profile import AccountProfile
 from services.scoring.domain.written_off import Outcome
 
 _MOMENT_SECONDS: Final = 1.0  # how soon a cancel is noticed while the model thinks
+_MOST_BATCHES: Final = 3  # results in memory: asking waits where the warehouse is slower than the model
 _Windows = AsyncGenerator[list[AccountProfile], None]
 _Waiting = asyncio.Queue[AccountProfile | None]
 
@@ -44,7 +45,7 @@ class Asking:
         most; asking goes on meanwhile. Ends when all have a result, or with `error`: ModelUnavailable when the server
         stays away or failed on too many accounts in a row, or what the model, `windows` or `note` have raised.
         """
-        self._is_full = asyncio.Event()
+        self._is_full, self._has_room = asyncio.Event(), asyncio.Event()
         waiting: _Waiting = asyncio.Queue(WINDOW_ACCOUNTS)
         tasks = [asyncio.create_task(self._feed(windows, waiting, slots))]
         tasks += [asyncio.create_task(self._ask(waiting)) for _ in range(slots)]
@@ -63,6 +64,8 @@ class Asking:
     async def _next_moment(self, work: "asyncio.Future[list[None]]", most_seconds: float) -> None:
         if len(self.results) < self.batch:
             self._is_full.clear()
+        if len(self.results) < self.batch * _MOST_BATCHES:
+            self._has_room.set()
         is_full = asyncio.create_task(self._is_full.wait())
         await asyncio.wait((work, is_full), timeout=most_seconds, return_when=asyncio.FIRST_COMPLETED)
         is_full.cancel()
@@ -78,6 +81,7 @@ class Asking:
 
     async def _ask(self, waiting: _Waiting) -> None:
         while (profile := await waiting.get()) is not None:
+            await self._has_room.wait()
             self._take(await self.interviewer.hold(profile, self.attempt_of(profile.account_id)))
 
     def _take(self, outcome: Outcome) -> None:
@@ -95,6 +99,8 @@ class Asking:
         self.results.append(outcome)
         if len(self.results) >= self.batch:
             self._is_full.set()
+        if len(self.results) >= self.batch * _MOST_BATCHES:
+            self._has_room.clear()
 
     @property
     def failure(self) -> ModelUnavailable:
