@@ -22,8 +22,9 @@ _Waiting = asyncio.Queue[AccountProfile | None]
 
 @dataclass
 class Asking:
-    """Of one job. `results` are for the caller to take away and write; `held` are accounts for which the server failed:
-    whether it was the account or the server shows with the next one, and only then do they become results.
+    """Of one job. `results` are for the caller to write and then to `drop`; asking pauses where they pile up. `held` are
+    accounts for which the server failed: whether it was the account or the server shows with the next one, and only
+    then do they become results.
 
     `note` is called in a thread with each window of accounts before their turn; `attempt_of` tells which attempt of an
     account this is. `batch` is the number of results at which the caller wants to know.
@@ -39,13 +40,23 @@ class Asking:
     has_answered: bool = False
     error: BaseException | None = None
     """What ended the asking too early; `results` are good nevertheless."""
+    _has_room: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self._has_room.set()
+
+    def drop(self, count: int) -> None:
+        """The first `count` results are written."""
+        del self.results[:count]
+        if len(self.results) < self.batch * _MOST_BATCHES:
+            self._has_room.set()
 
     async def moments(self, windows: _Windows, slots: int, most_seconds: float) -> AsyncGenerator[None, None]:
         """Ask about all of them, `slots` at a time. Yields when a batch is full and after `most_seconds`, a second at
         most; asking goes on meanwhile. Ends when all have a result, or with `error`: ModelUnavailable when the server
         stays away or failed on too many accounts in a row, or what the model, `windows` or `note` have raised.
         """
-        self._is_full, self._has_room = asyncio.Event(), asyncio.Event()
+        self._is_full = asyncio.Event()
         waiting: _Waiting = asyncio.Queue(WINDOW_ACCOUNTS)
         tasks = [asyncio.create_task(self._feed(windows, waiting, slots))]
         tasks += [asyncio.create_task(self._ask(waiting)) for _ in range(slots)]
@@ -64,8 +75,6 @@ class Asking:
     async def _next_moment(self, work: "asyncio.Future[list[None]]", most_seconds: float) -> None:
         if len(self.results) < self.batch:
             self._is_full.clear()
-        if len(self.results) < self.batch * _MOST_BATCHES:
-            self._has_room.set()
         is_full = asyncio.create_task(self._is_full.wait())
         await asyncio.wait((work, is_full), timeout=most_seconds, return_when=asyncio.FIRST_COMPLETED)
         is_full.cancel()
