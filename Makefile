@@ -92,7 +92,7 @@ change-events: $(STAMP) ## a burst of events through real processes, compared wi
 	CHANGE_EVENTS=1 $(BIN)/python -m pytest -q tests/e2e/test_change_events.py
 
 long-journeys: $(STAMP) ## third-party exports the whole way, and a build whose worker is killed, through real processes
-	LONG_JOURNEYS=1 $(BIN)/python -m pytest -q tests/e2e/test_account_journey.py tests/e2e/test_kills.py -k "exports or build"
+	LONG_JOURNEYS=1 $(BIN)/python -m pytest -q --timeout 600 tests/e2e/test_account_journey.py tests/e2e/test_kills.py -k "exports or build"
 
 model-outage: $(STAMP) ## the model server killed in the middle of a batch, and back after OUTAGE seconds
 	OUTAGE_SECONDS=$(or $(OUTAGE),20) $(BIN)/python -m pytest -q tests/e2e/test_model_outage.py -k later

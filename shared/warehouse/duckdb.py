@@ -4,6 +4,8 @@ Measured reasons: one process at a time may write a file; a pooled connection wo
 without the outer lock DuckDB 2.0 lost commits (tests/shared/test_duckdb_commits.py).
 """
 
+import os
+import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -52,6 +54,7 @@ class DuckdbWarehouse:
         with self._lock(path, exclusive=True):
             _remove_leftovers(path)
             with self._engine(_IN_MEMORY).begin() as connection:
+                _spill_beside(connection, path)
                 # In small groups of rows, since scoring writes some hundred rows at a time: closing the file packs the
                 # last group anew. For 500 rows into 80,000 that took 1.3 s and 190 MB in groups of 122,880, and 0.1 s
                 # and 80 MB in these. No property of the file: who opens it otherwise packs it as usual.
@@ -69,6 +72,7 @@ class DuckdbWarehouse:
         with self._lock(core, exclusive=False), self._lock(outbound, exclusive=False):
             engine = self._engine(_IN_MEMORY)
             with engine.begin() as connection:
+                _spill_beside(connection, outbound)
                 _mirror(connection, core, "core")
                 _mirror(connection, outbound, "outbound")
                 yield connection
@@ -116,6 +120,7 @@ class DuckdbWarehouse:
                 _remove_leftovers(path)
             engine = self._engine(f"duckdb:///{path}", read_only=not write)
             with engine.begin() as connection:
+                _spill_beside(connection, path)
                 yield connection
 
     def _engine(self, url: str, *, read_only: bool = False) -> sa.Engine:
@@ -164,10 +169,20 @@ def _mirror(connection: sa.Connection, path: Path, catalog: str) -> None:
         connection.execute(sa.text(f"create view memory.{schema}.{table} as select * from {catalog}.{schema}.{table}"))
 
 
+def _spill_beside(connection: sa.Connection, path: Path) -> None:
+    """What doesn't fit into memory goes beside the file, into a folder of this connection's own, which DuckDB makes when
+    it needs it and removes at the end. By itself it takes the working directory for a database in memory, which may be
+    read-only, and one folder with the same file names for all who read a file at once."""
+    folder = path.with_name(f"{path.name}.spill-{os.getpid()}-{threading.get_ident()}")
+    connection.exec_driver_sql(f"set temp_directory = '{_quoted(folder)}'")
+
+
 def _remove_leftovers(path: Path) -> None:
-    """What a killed process had spilled beside the file; the lock is ours, so nobody else spills there now."""
-    for left in path.with_name(path.name + ".tmp").glob("duckdb_temp_*"):
+    """What killed processes had spilled beside the file; the lock is ours, so nobody else spills there now."""
+    for left in path.with_name(path.name + ".tmp").glob("duckdb_temp_*"):  # a build's (dbt_transform/profiles.yml)
         left.unlink(missing_ok=True)
+    for folder in path.parent.glob(f"{path.name}.spill-*"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _quoted(path: Path) -> str:
