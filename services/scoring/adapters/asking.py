@@ -15,7 +15,7 @@ from services.scoring.domain.profile import AccountProfile
 from services.scoring.domain.written_off import Outcome
 
 _MOMENT_SECONDS: Final = 1.0  # how soon a cancel is noticed while the model thinks
-_MOST_BATCHES: Final = 3  # results in memory: asking waits where the warehouse is slower than the model
+_MOST_BATCHES: Final = 2  # results in memory: asking waits where the warehouse is slower than the model
 _Windows = AsyncGenerator[list[AccountProfile], None]
 _Waiting = asyncio.Queue[AccountProfile | None]
 
