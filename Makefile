@@ -107,7 +107,7 @@ change-events: $(STAMP) ## a burst of events through real processes, compared wi
 	CHANGE_EVENTS=1 $(BIN)/python -m pytest -q tests/e2e/test_change_events.py
 
 long-journeys: $(STAMP) ## third-party exports the whole way, and a build whose worker is killed, through real processes
-	LONG_JOURNEYS=1 $(BIN)/python -m pytest -q tests/e2e/test_account_journey.py tests/e2e/test_kills.py -k "exports or build"
+	LONG_JOURNEYS=1 $(BIN)/python -m pytest -q --timeout 600 tests/e2e/test_account_journey.py tests/e2e/test_kills.py -k "exports or build"
 
 snowflake-faults: $(STAMP) ## kills, restarts and 20 writers over Snowflake's protocol, in their long forms (BATCHES=)
 	SNOWFLAKE_FAULTS=1 SNOWFLAKE_BATCHES=$(or $(BATCHES),5) $(BIN)/python -m pytest -q tests/warehouse

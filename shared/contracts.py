@@ -122,7 +122,7 @@ class ScoringRequest(_Request):
     """
 
     scope: Literal["all"] | AccountScope | LoadScope = "all"
-    limit: int | None = Field(None, ge=1)
+    limit: int | None = Field(None, ge=1, le=10_000_000)
     force: bool = False
     dry_run: bool = False
 

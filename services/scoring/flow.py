@@ -229,7 +229,7 @@ class _Questions:
             else:
                 written = batch
                 tally.list_changes(await asyncio.to_thread(self._batches.show, batch))
-            del results[: len(batch)]
+            self._asking.drop(len(batch))
             for outcome in written:
                 tally.count(outcome)
                 self._turns.end(outcome.account_id)

@@ -106,7 +106,8 @@ def request_coalesced(
     Gives the job that will answer this request (it may be running: then its successor will) and, if new and due, its
     ticket. A pipeline asked for in this way is a refresh.
     """
-    generation = session.get(Generation, (kind, subject), with_for_update=True)
+    # `populate_existing`: a caller may have read the row before, without its lock.
+    generation = session.get(Generation, (kind, subject), with_for_update=True, populate_existing=True)
     if generation is None:
         generation = Generation(kind=kind, subject=subject, requested=0, taken=0)
         session.add(generation)

@@ -31,6 +31,7 @@ def test_a_sync_whose_worker_is_killed_lands_once(house: House) -> None:
 
 @pytest.mark.skipif("LONG_JOURNEYS" not in os.environ, reason="three whole builds: make long-journeys")
 def test_a_build_whose_worker_is_killed_builds_the_same(house: House) -> None:
+    house.wait(house.start("ingest", "/v1/syncs", {"source": "mock", "mode": "full", "options": MARKET})["id"])
     house.wait(house.start("transform", "/v1/builds", {})["id"])
     before = read_checksums(house.warehouse)
     job = house.start("transform", "/v1/builds", {})

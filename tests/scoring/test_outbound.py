@@ -1,5 +1,6 @@
 """What sales systems read: pages, one lead with its history, tables that are there once and for all."""
 
+import base64
 import json
 from datetime import datetime
 
@@ -47,7 +48,18 @@ def test_filters(scored: Warehouse) -> None:
     assert len(read_leads(scored, limit=50, tier="C").items) == 7
 
 
-@pytest.mark.parametrize("cursor", ["", "x", "bm9wZQ==", "W10=", "WzEsMl0=", "é"])
+def _encode(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+_DEEP, _HUGE, _SURROGATE = _encode("[" * 3000), _encode(f'[{10**60}, "x"]'), _encode('[1, "\\ud800"]')
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    ["", "x", "bm9wZQ==", "W10=", "WzEsMl0=", "é", _DEEP, _HUGE, _SURROGATE],
+    ids=["empty", "short", "word", "list", "numbers", "umlaut", "deep", "huge", "surrogate"],
+)
 def test_a_cursor_of_ones_own_making_is_refused(scored: Warehouse, cursor: str) -> None:
     with pytest.raises(InvalidRequest, match="next_cursor"):
         read_leads(scored, limit=2, cursor=cursor)

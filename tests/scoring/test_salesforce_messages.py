@@ -76,6 +76,7 @@ def test_the_organisation_counts_by_its_15_characters() -> None:
         (notification(1, "sf:"), "unreadable"),
         (notification(1, "x" * 129), "unreadable"),
         ("<Notification/>", "unreadable"),
+        pytest.param(f"<Notification>{'<a>' * 5000}{'</a>' * 5000}</Notification>", "unreadable", id="deep"),
         ("<Notification><Id>04l000000000001AAA</Id></Notification>", "unreadable"),
     ],
 )

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
+import sqlalchemy as sa
 
 from shared.contracts import JobKind, JobState
 from shared.jobs import transitions
@@ -31,6 +32,18 @@ def test_an_event_after_a_cancel_is_answered(store: JobStore, leases: Leases, op
     held = claim(leases, tickets[0].job_id)
     store.cancel(held.job_id)
     assert leases.end(held, JobState.CANCELLED) == [], "nothing came after this cancel"
+
+
+def test_a_count_that_was_read_before_its_lock_is_read_again(operations: OperationsDatabase) -> None:
+    with operations.write() as session:
+        request_coalesced(session, JobKind.PIPELINE, "hubspot", {"source": "hubspot"}, datetime.now(UTC))
+    with operations.write() as session:
+        generation = session.get_one(Generation, (JobKind.PIPELINE, "hubspot"))
+        before = generation.requested
+        event = sa.update(Generation).values(requested=Generation.requested + 1)  # another's, in between
+        session.execute(event.execution_options(synchronize_session=False))
+        request_coalesced(session, JobKind.PIPELINE, "hubspot", {"source": "hubspot"}, datetime.now(UTC))
+        assert generation.requested == before + 2
 
 
 def test_events_and_workers_do_not_wait_for_each_other(

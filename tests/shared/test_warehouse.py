@@ -147,3 +147,27 @@ def test_snowflake_creates_schemas_for_writers_alone_and_once(monkeypatch: pytes
         warehouse._engine.dispose()  # type: ignore[attr-defined]  # the next session is a new one, as after an hour
         assert merge(open_warehouse(WarehouseSettings()), lead("a", 2)) == MergeCounts(updated=1)
         assert [one.split()[-1] for one in asked if one.startswith("create schema")] == ["reverse_etl_outbound"]
+
+
+def test_what_does_not_fit_into_memory_goes_beside_the_file_wherever_a_process_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = WarehouseSettings(  # type: ignore[call-arg]  # by their variables' names
+        GTM_DATA_DIR=tmp_path, GTM_DUCKDB_WORKER_MEMORY_LIMIT="60MB", GTM_DUCKDB_WORKER_THREADS=1
+    )
+    opened, folder = open_warehouse(settings), settings.outbound_path.parent
+    with opened.outbound(), opened.core():
+        pass
+    killed = folder / "outbound.duckdb.spill-1-1"
+    killed.mkdir()
+    monkeypatch.chdir("/proc")  # as read-only as a container's root
+    for opening in (opened.core_beside_outbound, opened.core, opened.outbound):
+        with opening() as connection:
+            spill = connection.exec_driver_sql("select current_setting('temp_directory')").scalar_one()
+            assert Path(spill).parent == folder and ".spill-" in spill
+    with opened.outbound(write=True) as connection:
+        assert not killed.exists()
+        sort = "create temporary table large as select md5(i::varchar) as text from range(800000) t(i) order by text"
+        connection.exec_driver_sql(sort)
+        assert list(folder.glob("outbound.duckdb.spill-*/duckdb_temp_*"))
+    assert list(folder.glob("*.spill-*")) == []

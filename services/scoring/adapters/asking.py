@@ -15,14 +15,16 @@ from services.scoring.domain.profile import AccountProfile
 from services.scoring.domain.written_off import Outcome
 
 _MOMENT_SECONDS: Final = 1.0  # how soon a cancel is noticed while the model thinks
+_MOST_BATCHES: Final = 2  # results in memory: asking waits where the warehouse is slower than the model
 _Windows = AsyncGenerator[list[AccountProfile], None]
 _Waiting = asyncio.Queue[AccountProfile | None]
 
 
 @dataclass
 class Asking:
-    """Of one job. `results` are for the caller to take away and write; `held` are accounts for which the server failed:
-    whether it was the account or the server shows with the next one, and only then do they become results.
+    """Of one job. `results` are for the caller to write and then to `drop`; asking pauses where they pile up. `held` are
+    accounts for which the server failed: whether it was the account or the server shows with the next one, and only
+    then do they become results.
 
     `note` is called in a thread with each window of accounts before their turn; `attempt_of` tells which attempt of an
     account this is. `batch` is the number of results at which the caller wants to know.
@@ -38,6 +40,16 @@ class Asking:
     has_answered: bool = False
     error: BaseException | None = None
     """What ended the asking too early; `results` are good nevertheless."""
+    _has_room: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self._has_room.set()
+
+    def drop(self, count: int) -> None:
+        """The first `count` results are written."""
+        del self.results[:count]
+        if len(self.results) < self.batch * _MOST_BATCHES:
+            self._has_room.set()
 
     async def moments(self, windows: _Windows, slots: int, most_seconds: float) -> AsyncGenerator[None, None]:
         """Ask about all of them, `slots` at a time. Yields when a batch is full and after `most_seconds`, a second at
@@ -78,6 +90,7 @@ class Asking:
 
     async def _ask(self, waiting: _Waiting) -> None:
         while (profile := await waiting.get()) is not None:
+            await self._has_room.wait()
             self._take(await self.interviewer.hold(profile, self.attempt_of(profile.account_id)))
 
     def _take(self, outcome: Outcome) -> None:
@@ -95,6 +108,8 @@ class Asking:
         self.results.append(outcome)
         if len(self.results) >= self.batch:
             self._is_full.set()
+        if len(self.results) >= self.batch * _MOST_BATCHES:
+            self._has_room.clear()
 
     @property
     def failure(self) -> ModelUnavailable:

@@ -13,7 +13,7 @@ from shared.errors import InvalidRequest, NotFound
 from shared.warehouse import Warehouse
 
 _JSON_COLUMNS = ("reasons", "factors", "claims", "changed")
-_DETAILS = ("factors", "llm_answer")  # long: only one lead's answer has them
+_DETAILS = ("factors", "llm_answer", "pitch_template")  # long: only one lead's answer has them
 
 
 class LeadReason(BaseModel):
@@ -73,11 +73,14 @@ class Lead(BaseModel):
     llm_duration_ms: int
     attempts: int
     scored_at: datetime
+    facts_hash: str | None
+    refresh_job_id: str | None
+    refreshed_at: datetime | None
 
 
 class ChangeReason(BaseModel):
     """Why a lead changed. `kind`: first, factor, clamp, baseline, llm, prompt, model, rules, weights, bound, tier,
-    name, activity or answer. The `points` of one change add up to the change of its lead score."""
+    name, activity, facts or answer. The `points` of one change add up to the change of its lead score."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -106,10 +109,11 @@ class LeadChange(BaseModel):
 
 class LeadDetail(Lead):
     """A lead with every factor of its baseline, the model's answer as it was written (untrusted: show it to people,
-    never to programs), and its history, newest first. `factors` null: an older release's row."""
+    never to programs), its pitch with slots, and its history, newest first. `factors` null: an older release's row."""
 
     factors: list[LeadReason] | None
     llm_answer: str | None
+    pitch_template: str | None
     history: list[LeadChange]
 
 
@@ -193,8 +197,8 @@ def _to_cursor(lead: Lead) -> str:
 def _parse_cursor(cursor: str) -> tuple[int, str]:
     try:
         score, account_id = json.loads(base64.b64decode(cursor, altchars=b"-_", validate=True))
-        if type(score) is int and isinstance(account_id, str):
+        if type(score) is int and 0 <= score <= 100 and isinstance(account_id, str) and account_id.encode():
             return score, account_id
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         pass  # told apart from nothing: whatever it was, it is no cursor of ours
     raise InvalidRequest("cursor: pass on the next_cursor of the page before, unchanged.", code="cursor-invalid")

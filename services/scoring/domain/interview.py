@@ -103,7 +103,17 @@ def interview(
     profile: AccountProfile, prompt: Prompt, policy: PitchPolicy, num_predict: int
 ) -> Generator[Question, ModelReply, Interview]:
     """Ask until an answer passes, or each rung of the ladder was used once; at most `MAX_ATTEMPTS` questions."""
-    outcome = Interview(profile, template_pitch(profile, policy))
+    outcome = Interview(profile, "")
+    yield from _ask_until_good(outcome, prompt, policy, num_predict)
+    if not outcome.has_own_pitch:
+        outcome.pitch = template_pitch(profile, policy)
+    return outcome
+
+
+def _ask_until_good(
+    outcome: Interview, prompt: Prompt, policy: PitchPolicy, num_predict: int
+) -> Generator[Question, ModelReply, None]:
+    profile = outcome.profile
     reasons: list[str] = []
     used: set[str] = set()
     while outcome.attempts < MAX_ATTEMPTS:
@@ -114,15 +124,14 @@ def interview(
             outcome.attempts += 1
             outcome.refuse("model-error", str(failure), "")
             outcome.is_failed = True
-            return outcome
+            return
         outcome.count(reply)
         rung, reasons = _judge(reply, outcome, policy)
         if not rung or rung in used:
-            return outcome
+            return
         used.add(rung)
         if rung == "truncated":
             num_predict *= 2
-    return outcome
 
 
 def _judge(reply: ModelReply, outcome: Interview, policy: PitchPolicy) -> tuple[str, list[str]]:

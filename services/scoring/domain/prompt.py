@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import cached_property
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -32,6 +33,15 @@ class Prompt(BaseModel):
     examples: list[PromptExample]
     retry: str = Field(description="said after a refusal; holds {reasons}", pattern=r"\{reasons\}")
 
+    @cached_property
+    def constant_part(self) -> list[Message]:
+        """System and examples: the same before every account."""
+        messages = [{"role": "system", "content": self.system.strip()}]
+        for example in self.examples:
+            messages.append({"role": "user", "content": _dump(example.account)})
+            messages.append({"role": "assistant", "content": _dump(example.answer.model_dump())})
+        return messages
+
 
 def to_question(profile: AccountProfile) -> dict[str, Any]:
     """What the model is told: what a pitch may name, what the account did, and what speaks for and against it.
@@ -52,14 +62,10 @@ def to_question(profile: AccountProfile) -> dict[str, Any]:
 
 def build_messages(prompt: Prompt, profile: AccountProfile, refusals: list[str]) -> list[Message]:
     """System, examples, account; after a refusal its reasons, without the refused answer (it may hold anything)."""
-    messages = [{"role": "system", "content": prompt.system.strip()}]
-    for example in prompt.examples:
-        messages.append({"role": "user", "content": _dump(example.account)})
-        messages.append({"role": "assistant", "content": _dump(example.answer.model_dump())})
     question = _dump(to_question(profile))
     if refusals:
         question += "\n" + prompt.retry.replace("{reasons}", " ".join(refusals))
-    return [*messages, {"role": "user", "content": _CONTROL.sub("", question)}]
+    return [*prompt.constant_part, {"role": "user", "content": _CONTROL.sub("", question)}]
 
 
 def _dump(content: Any) -> str:

@@ -99,7 +99,8 @@ def _to_event(notification: ElementTree.Element) -> WebhookEvent:
     record = notification.find(f"{_OUTBOUND}sObject")
     name = record.get(_TYPE, "").rpartition(":")[2] if record is not None else ""
     if record is None or not is_record_id("salesforce", event_id) or not name or not is_storable(name, MAX_TYPE_CHARS):
-        digest = hashlib.sha256(ElementTree.tostring(notification)).hexdigest()
+        parts = "\x1f".join(f"{part.tag}={part.text}" for part in notification.iter())  # `tostring` recurses
+        digest = hashlib.sha256(parts.encode()).hexdigest()
         return WebhookEvent(digest, "unreadable", ignored_for="unreadable")
     if name not in CHANGE_SOURCES["salesforce"].objects:
         return WebhookEvent(event_id, name, ignored_for="unknown-object")
