@@ -94,6 +94,10 @@ class Cursor(FakeSnowflakeCursor):
         if isinstance(transformed, exp.Merge):
             self._merge(transformed, params)
             return
+        # fakesnow's own notes of comments and lengths: sessions that create one name at once would meet there.
+        transformed.args.pop("table_comment", None)
+        if isinstance(transformed, exp.Create) and transformed.find(exp.TemporaryProperty):
+            transformed.args.pop("text_lengths", None)
         super()._execute(transformed, params)
         self._described = [(column, _type_name(kind)) for column, kind in self._describe()]
         self._session.note_comments(self._comments)

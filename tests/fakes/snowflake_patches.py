@@ -14,7 +14,8 @@ from sqlglot import Expr, exp
 from sqlglot.dialects.duckdb import DuckDB
 
 CREATED: Final = (
-    "create table _fs_global.main.created (database_name varchar, schema_name varchar, name varchar, created timestamptz)"
+    "create table _fs_global.main.created"
+    " (database_name varchar, schema_name varchar, name varchar, created timestamptz)"
 )
 
 # fakesnow lists no views there, and forgets comments and moments.
