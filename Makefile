@@ -110,7 +110,7 @@ long-journeys: $(STAMP) ## third-party exports the whole way, and a build whose 
 	LONG_JOURNEYS=1 $(BIN)/python -m pytest -q --timeout 600 tests/e2e/test_account_journey.py tests/e2e/test_kills.py -k "exports or build"
 
 snowflake-faults: $(STAMP) ## kills, restarts and 20 writers over Snowflake's protocol, in their long forms (BATCHES=)
-	SNOWFLAKE_FAULTS=1 SNOWFLAKE_BATCHES=$(or $(BATCHES),5) $(BIN)/python -m pytest -q tests/warehouse
+	WAREHOUSE_FAULTS=1 WAREHOUSE_BATCHES=$(or $(BATCHES),5) $(BIN)/python -m pytest -q tests/warehouse
 
 model-outage: $(STAMP) ## the model server killed in the middle of a batch, and back after OUTAGE seconds
 	OUTAGE_SECONDS=$(or $(OUTAGE),20) $(BIN)/python -m pytest -q tests/e2e/test_model_outage.py -k later

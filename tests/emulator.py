@@ -14,12 +14,13 @@ from shared.settings import WarehouseSettings
 from tests.conftest import REPOSITORY, wait_until
 
 _STOP_SECONDS: Final = 15
-slow = pytest.mark.skipif("SNOWFLAKE_FAULTS" not in os.environ, reason="takes long: make snowflake-faults")
+slow = pytest.mark.skipif("WAREHOUSE_FAULTS" not in os.environ, reason="takes long: make snowflake-faults")
 _databases = itertools.count(1)
 
 
 class SnowflakeEmulator:
-    """`url` answers between enter and exit. `folder` has its log; with `keeps` its databases, else they are in memory."""
+    """`url` answers between enter and exit. `folder` has its log, and with `keeps` its databases, which else are in
+    memory."""
 
     def __init__(self, folder: Path, *arguments: str, keeps: bool = False) -> None:
         self._folder = folder

@@ -93,7 +93,7 @@ class Account:
     def note_created(self, name: Name) -> None:
         """Now: DuckDB does not keep the moment. In a transaction of its own."""
         with self._guard, self._engine.duck_conn.cursor() as connection:
-            connection.execute("insert or replace into _fs_global.main.created values (?, ?, ?, now())", name)
+            connection.execute("insert into _fs_global.main.created values (?, ?, ?, now())", name)
 
     def user_stage(self, session: Session, text: str) -> str:
         """The user's own stage, which fakesnow does not know, is a named one."""

@@ -18,6 +18,7 @@ from tests.fakes.snowflake_rewriting import (
     fit_merge,
     name_of,
     rows_updated_twice,
+    temporary_name,
     unqualify_temporary,
     without_comments,
     without_keys,
@@ -86,12 +87,17 @@ class Cursor(FakeSnowflakeCursor):
             session.account.keys[name] = key
         if str(expression.args.get("kind")).upper() in ("TABLE", "VIEW"):
             self._comments = without_comments(expression, name)
-            session.account.note_created(name)
+            if temporary_name(expression, self._conn.database, self._conn.schema) is None:
+                session.account.note_created(name)
 
     def _execute(self, transformed: exp.Expression, params: Any = None) -> None:
         if isinstance(transformed, exp.Merge):
             self._merge(transformed, params)
             return
+        # fakesnow's own notes of comments and lengths: sessions that create one name at once would meet there.
+        transformed.args.pop("table_comment", None)
+        if isinstance(transformed, exp.Create) and transformed.find(exp.TemporaryProperty):
+            transformed.args.pop("text_lengths", None)
         super()._execute(transformed, params)
         self._described = [(column, _type_name(kind)) for column, kind in self._describe()]
         self._session.note_comments(self._comments)

@@ -14,8 +14,8 @@ from sqlglot import Expr, exp
 from sqlglot.dialects.duckdb import DuckDB
 
 CREATED: Final = (
-    "create table _fs_global.main.created (database_name varchar, schema_name varchar, name varchar,"
-    " created timestamptz, primary key (database_name, schema_name, name))"
+    "create table _fs_global.main.created"
+    " (database_name varchar, schema_name varchar, name varchar, created timestamptz)"
 )
 
 # fakesnow lists no views there, and forgets comments and moments.
@@ -36,7 +36,9 @@ from (
     union all
     select database_name, schema_name, view_name, 'VIEW', null, comment from duckdb_views() where not temporary
 ) as objects
-left join _fs_global.main.created as created using (database_name, schema_name, name)
+left join (
+    select database_name, schema_name, name, max(created) as created from _fs_global.main.created group by all
+) as created using (database_name, schema_name, name)
 where objects.database_name = '${catalog}' and objects.schema_name <> '_fs_information_schema'
 """
 )

@@ -76,7 +76,9 @@ def test_an_answer_that_was_lost_loads_nothing_twice(emulator: SnowflakeEmulator
     assert count(landing.warehouse, f"raw.{CONTACTS}") == 50 and staging(landing.warehouse) == []
 
 
-@pytest.mark.parametrize("what", ["^copy", "^merge into raw.hubspot_contacts"], ids=["copy", "merge"])
+@pytest.mark.parametrize(
+    "what", ["^copy", pytest.param("^merge into raw.hubspot_contacts", marks=slow)], ids=["copy", "merge"]
+)
 def test_a_network_that_stays_away_lands_nothing_and_the_next_attempt_copies_no_file_again(
     emulator: SnowflakeEmulator, landing: Landing, what: str
 ) -> None:

@@ -13,10 +13,10 @@ from services.scoring.adapters.upserts import prepare_outbound, upsert_batch
 from shared.settings import WarehouseSettings
 from shared.warehouse import Warehouse
 from shared.warehouse.snowflake import SnowflakeWarehouse
-from tests.emulator import SnowflakeEmulator
+from tests.emulator import SnowflakeEmulator, slow
 
-WORKERS = int(os.environ.get("SNOWFLAKE_WRITERS", "20"))
-BATCHES = int(os.environ.get("SNOWFLAKE_BATCHES", "1"))
+WORKERS = int(os.environ.get("WAREHOUSE_WRITERS", "20"))
+BATCHES = int(os.environ.get("WAREHOUSE_BATCHES", "1"))
 SHARED = [f"shared-{number}" for number in range(5)]
 VALUES: dict[type, Any] = {sa.String: "text", sa.BigInteger: 1, sa.Boolean: True, sa.Float: 0.5}
 
@@ -29,6 +29,7 @@ def lead(account_id: str, job_id: str, moment: int) -> dict[str, Any]:
     return {**row, **texts, **seen, "account_id": account_id, "job_id": job_id, "lead_score": moment}
 
 
+@slow
 def test_no_lead_is_lost_and_none_is_doubled(
     emulator: SnowflakeEmulator, settings: WarehouseSettings, snowflake: Warehouse
 ) -> None:

@@ -20,6 +20,7 @@ from snowflake.connector.errors import Error, IntegrityError, OperationalError, 
 from tests.conftest import wait_until
 from tests.emulator import SnowflakeEmulator, new_database, slow
 
+pytestmark = slow
 Ask = Callable[..., list[tuple[Any, ...]]]
 TABLE = "create table raw.t (id integer, name varchar, at_time timestamp_ntz, amount decimal(18,2))"
 
@@ -299,7 +300,6 @@ def test_statements_are_counted_by_kind_and_tag(emulator: SnowflakeEmulator, ask
     ]
 
 
-@slow
 def test_what_was_written_outlives_the_process(tmp_path: Path) -> None:
     for expected in ([], [(1,)]):
         with SnowflakeEmulator(tmp_path, keeps=True) as emulator, session(emulator, "kept") as ask:
