@@ -86,12 +86,37 @@ def test_a_good_pitch_passes_and_is_filled_in() -> None:
         ("You have looked at our pages lately, so we are glad to help.", "unsupported-statement"),
         ("We are already in touch, so let us plan the next step.", "unsupported-statement"),
         ("Our software helps {account_name} plan routes every day.", "unsupported-statement"),
+        ("{account_name} runs {fleet_size}. They need repairs.", "unsupported-statement"),
+        ("{account_name} runs {fleet_size}. Repairs are needed.", "unsupported-statement"),
+        ("{account_name} runs {fleet_size}. We can help, they are late.", "unsupported-statement"),
+        ("The company has problems. May we show you how it works?", "unsupported-statement"),
+        ("{account_name} runs {fleet_size}. We service them every week.", "unsupported-statement"),
+        ("Our team maintains {fleet_size} at {account_name}.", "unsupported-statement"),
+        ("Why do your vehicles break so often?", "unsupported-statement"),
+        ("You can drive without brakes.", "unsupported-statement"),
+        ("Please send the invoice to our office. Shall we talk?", "unsupported-statement"),
+        ("Time is up. May we show {account_name} how it works?", "banned-phrase"),
         ("Buy this.", "pitch-length"),
         ("We help. " * 60, "pitch-length"),
     ],
 )
 def test_what_no_pitch_may_hold(pitch: str, code: str) -> None:
     assert code in [finding.code for finding in check_pitch(pitch, profile(), POLICY)]
+
+
+@pytest.mark.parametrize(
+    ("thanks", "is_borne_out"),
+    [
+        ("Thanks for your visit.", True),
+        ("Thank you for your visit to our pages!", True),
+        ("Thanks for your visit to our depot.", False),
+        ("Thanks for your visit, and for the coffee.", False),
+    ],
+)
+def test_thanks_for_a_visit_end_there(thanks: str, is_borne_out: bool) -> None:
+    points = Factor("visits", "engagement", "9", Decimal(5), Decimal(10), "x")
+    visitor = replace(profile(visits_90d=9), factors=(points,))
+    assert (check_pitch(f"{thanks} May we show {{account_name}} how it works?", visitor, POLICY) == []) is is_borne_out
 
 
 def test_a_slot_needs_a_value() -> None:
@@ -131,7 +156,9 @@ def test_an_account_without_a_name_reads_well() -> None:
 
 def test_every_code_is_explained() -> None:
     domain = Path(checks.__file__).parent
-    sources = "".join((domain / f"{name}.py").read_text() for name in ("checks", "statements", "answer", "interview"))
+    sources = "".join(
+        (domain / f"{name}.py").read_text() for name in ("checks", "statements", "references", "answer", "interview")
+    )
     used = set(re.findall(r'(?:Finding|AnswerRefused|refuse)\(\s*"([a-z-]+)"', sources))
     page = (REPOSITORY / "docs" / "pitch-firewall.md").read_text()
     explained = set(re.findall(r"^\| `([a-z-]+)` \|", page, re.MULTILINE))

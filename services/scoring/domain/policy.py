@@ -52,6 +52,27 @@ class OwnedWords(_Frozen):
     words: Words
 
 
+class Sequels(_Frozen):
+    """How a sentence may go on once the account was spoken of, `references.py` says how.
+
+    `phrases` are beginnings; `starts` first words; `leading` the first words of a clause before the main one; `objects`
+    what follows a verb that is an order; `we` and `our` map a verb after them to what must follow it (nothing: any);
+    a question about the account that begins with one of `asking` must begin as one of `questions`.
+    """
+
+    phrases: list[str]
+    starts: Words
+    leading: Words
+    objects: Words
+    modals: Words
+    states: Words
+    between: Words
+    we: dict[str, Words]
+    our: dict[str, Words]
+    asking: Words
+    questions: list[str]
+
+
 class PitchPolicy(_Frozen):
     """All phrases are matched as whole words, in any letter case. `statements.py` says how the lists of words work."""
 
@@ -87,6 +108,7 @@ class PitchPolicy(_Frozen):
     adverbs: Words
     shares: Words
     followers: dict[str, Words]
+    sequels: Sequels
     slot_contexts: dict[str, SlotContext]
     known_names: list[str]
     company_suffixes: list[str]
