@@ -10,10 +10,8 @@ from collections.abc import AsyncGenerator, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
-from services.scoring.adapters.activity import settle_activity
 from services.scoring.adapters.asking import Asking
 from services.scoring.adapters.attempts import AttemptLog, RunAttempts, Turns
 from services.scoring.adapters.batches import LeadBatches
@@ -23,15 +21,17 @@ from services.scoring.adapters.marts import read_accounts
 from services.scoring.adapters.model_errors import to_unreachable
 from services.scoring.adapters.plan import PlanQuery, QuestionVersion, ScoringPlan, read_open, read_plan
 from services.scoring.adapters.profiles import PlannedProfiles, read_ahead
+from services.scoring.adapters.refreshes import Refreshes
+from services.scoring.adapters.settlement import settle_leads
 from services.scoring.adapters.texts import read_policy, read_prompt
-from services.scoring.adapters.tiers import settle_tiers, show_tiers
 from services.scoring.adapters.upserts import prepare_outbound, read_job_totals
 from services.scoring.domain.answer import ANSWER_SCHEMA
-from services.scoring.domain.lead import to_rules
+from services.scoring.domain.lead import Rules, to_rules
 from services.scoring.domain.patience import CircuitBreaker
+from services.scoring.domain.policy import PitchPolicy
 from services.scoring.domain.profile import AccountProfile
 from services.scoring.domain.requests import to_rescore_request, to_scoring_request
-from services.scoring.domain.tally import MOST_LISTED_CHANGES, Tally
+from services.scoring.domain.tally import Tally
 from services.scoring.domain.tiers import to_tier_rule
 from services.scoring.domain.written_off import MOST_ATTEMPTS, after_deaths
 from services.scoring.settings import ScoringSettings
@@ -108,29 +108,44 @@ class _Run:
             try:
                 described = await self._wait_for(self.model.describe(), "plan")
                 rules = to_rules(self.job.job_id, self.settings, prompt, policy, described, ANSWER_SCHEMA)
-                version = QuestionVersion(rules.prompt_version, rules.model_digest, rules.rules_version)
+                version = QuestionVersion(rules.prompt_version, rules.model_digest, rules.rules_version, rules.bound)
                 scope, limit, force = self.request.scope, self.request.limit, self.request.force
                 query = PlanQuery(version, self.job.job_id, scope, limit, force)
                 plan = await asyncio.to_thread(self._read_plan, query)
+                await self._refresh(query, rules, policy, plan.stale)
                 if plan.open:
                     batches = LeadBatches(self.warehouse, rules, to_tier_rule(self.settings), force, self.job.check)
                     await self._wait_for(self.model.warm_up(), "warm-up", plan.open)
                     await _Questions(self, query, plan, interviewer, batches).ask_all()
             except ModelUnavailable as failure:
                 raise to_unreachable(self.model.address, failure) from failure
-        await asyncio.to_thread(self._settle, query)
+        rule, check = to_tier_rule(self.settings), self.job.check
+        await asyncio.to_thread(settle_leads, self.warehouse, query, rule, self.tally, before_commit=check)
         return self.tally.to_result()
 
     def _read_plan(self, query: PlanQuery) -> ScoringPlan:
         plan = read_plan(self.warehouse, query)
-        self.tally = Tally(plan.candidates, plan.unchanged, plan.missing, left=plan.left)
+        self.tally = Tally(plan.candidates, plan.unchanged, plan.missing, refreshed=plan.refreshed, left=plan.left)
         if self.request.dry_run:
             self.tally.would_change = []
             return plan
         prepare_outbound(self.warehouse)
         if plan.done:
-            self.tally.resume(read_job_totals(self.warehouse, self.job.job_id))
+            totals = read_job_totals(self.warehouse, self.job.job_id)
+            plan = plan.resume(totals["scored"] + totals["failed"])
+            self.tally.candidates = plan.candidates
+            self.tally.resume(totals)
         return plan
+
+    async def _refresh(self, query: PlanQuery, rules: Rules, policy: PitchPolicy, stale: int) -> None:
+        """Leads whose facts alone are others; before any question, which may have to wait for a server."""
+        rule, is_dry_run, tally, done = to_tier_rule(self.settings), self.request.dry_run, self.tally, 0
+        refreshes = Refreshes(self.warehouse, query, rules, policy, rule, self.job.check, is_dry_run)
+        while stale and (page := await asyncio.to_thread(refreshes.run_page)):
+            tally.count_refreshed(page)
+            done += page.planned
+            self.job.report("refresh", done, max(done, stale), "accounts")
+        tally.unchanged += stale - done  # others have dealt with them meanwhile
 
     async def _wait_for(self, call: Coroutine[Any, Any, _Answer], phase: str, total: int | None = None) -> _Answer:
         """A call that waits patiently for an absent server, or long for the model's load."""
@@ -145,21 +160,6 @@ class _Run:
             return task.result()
         finally:
             task.cancel()
-
-    def _settle(self, query: PlanQuery) -> None:
-        """What follows from all leads together: which of them are prospects no more, and the tiers."""
-        rule, now = to_tier_rule(self.settings), datetime.now(UTC).replace(tzinfo=None)
-        check = self.job.check
-        most = MOST_LISTED_CHANGES if self.request.dry_run else None
-        activity = settle_activity(
-            self.warehouse, query.job_id, now, query.wanted, before_commit=check, most_shown=most
-        )
-        self.tally.deactivated, self.tally.reactivated = activity.deactivated, activity.reactivated
-        if self.request.dry_run:
-            self.tally.list_changes(activity.shown)
-            self.tally.list_changes(show_tiers(self.warehouse, rule, most=MOST_LISTED_CHANGES))
-        else:
-            self.tally.moved_tiers = settle_tiers(self.warehouse, rule, query.job_id, now, before_commit=check)
 
 
 class _Questions:

@@ -116,6 +116,7 @@ class AccountProfile:
     mart_updated_at: datetime
     factors: tuple[Factor, ...] = ()
     weights_version: str | None = None
+    facts_hash: str | None = None  # of the exact facts that a lead shows
     inactive_reason: str | None = None  # why the account is no active prospect; None: it is one
 
     def factor_of(self, name: str) -> Factor | None:
