@@ -10,10 +10,11 @@ from collections.abc import AsyncGenerator, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from services.scoring.adapters.asking import Asking
-from services.scoring.adapters.attempts import AttemptLog, RunAttempts, Turns
+from services.scoring.adapters.attempts import AttemptLog, RunAttempts, Turns, may_blame
 from services.scoring.adapters.batches import LeadBatches
 from services.scoring.adapters.interviews import Interviewer
 from services.scoring.adapters.lead_model import LeadModel, ModelUnavailable
@@ -25,7 +26,9 @@ from services.scoring.adapters.refreshes import Refreshes
 from services.scoring.adapters.settlement import settle_leads
 from services.scoring.adapters.texts import read_policy, read_prompt
 from services.scoring.adapters.upserts import prepare_outbound, read_job_totals
+from services.scoring.adapters.witnesses import find_witnesses
 from services.scoring.domain.answer import ANSWER_SCHEMA
+from services.scoring.domain.interview import Interview
 from services.scoring.domain.lead import Rules, to_rules
 from services.scoring.domain.patience import CircuitBreaker
 from services.scoring.domain.policy import PitchPolicy
@@ -173,10 +176,12 @@ class _Questions:
         self._plan = plan
         self._batches = batches
         self._size, self._seconds = run.settings.batch_accounts, run.settings.batch_seconds
-        self._turns = Turns(run.attempts)
-        breaker = CircuitBreaker(run.settings.breaker_accounts)
-        self._asking = Asking(interviewer, breaker, self._turns.begin, self._turns.attempt_of, self._size)
-        self._written_at = 0.0
+        tally, most = run.tally, run.settings.breaker_accounts
+        is_plausible = may_blame(tally.failed, tally.scored)
+        self._turns = Turns(run.attempts, is_resumable=tally.would_change is None, may_blame=is_plausible)
+        find = partial(find_witnesses, run.warehouse, most=most)
+        self._asking = Asking(interviewer, CircuitBreaker(most), self._turns, find, self._size)
+        self._written_at = asyncio.get_running_loop().time()
 
     async def ask_all(self) -> None:
         """Raises ModelUnavailable when the server stays away; everything answered until then is written first."""
@@ -186,9 +191,7 @@ class _Questions:
             await self._ask_suspects()
             planned = PlannedProfiles(self._run.warehouse, self._query, self._plan, self._turns.earlier)
             await self._ask(read_ahead(planned), self._run.model.slots)
-            if asking.held and not asking.has_answered:
-                raise asking.failure
-            asking.results, asking.held = [*asking.results, *asking.held], []
+            await asking.settle()
             await self._write(is_all=True)
         except BaseException:
             self._turns.give_back()
@@ -201,22 +204,22 @@ class _Questions:
         """First the accounts with which a worker has died, one by one, so that the one at fault is alone next time."""
         warehouse, earlier = self._run.warehouse, self._turns.earlier
         still_open = await asyncio.to_thread(read_open, warehouse, self._query, list(earlier))
-        ids = sorted((one.account_id for one in still_open), key=lambda one: (earlier[one], one))
+        ids = sorted((one.account_id for one in still_open), key=lambda one: (-earlier[one], one))
         self._asking.results += [after_deaths(one) for one in ids if earlier[one] >= MOST_ATTEMPTS]
         await self._write(is_all=True)
         others = [one for one in ids if earlier[one] < MOST_ATTEMPTS]
         for profile in await asyncio.to_thread(read_accounts, warehouse, others):
             await self._ask(_alone(profile), 1)
+        await self._write(is_all=True)
 
     async def _ask(self, windows: _Windows, slots: int) -> None:
         loop = asyncio.get_running_loop()
-        self._written_at = loop.time()
         async with aclosing(self._asking.moments(windows, slots, self._seconds)) as moments:
             async for _ in moments:
                 self._report()
                 await self._write(is_all=loop.time() - self._written_at >= self._seconds)
-        await self._write(is_all=True)
         if self._asking.error is not None:
+            await self._write(is_all=True)
             raise self._asking.error
 
     async def _write(self, *, is_all: bool) -> None:
@@ -232,7 +235,7 @@ class _Questions:
             self._asking.drop(len(batch))
             for outcome in written:
                 tally.count(outcome)
-                self._turns.end(outcome.account_id)
+            self._turns.store(sum(isinstance(outcome, Interview) for outcome in written))
             self._written_at = asyncio.get_running_loop().time()
             self._report()
 

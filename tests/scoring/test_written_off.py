@@ -181,7 +181,7 @@ def test_an_attempt_that_is_broken_off_is_no_accounts_fault(
         ollama.default = FAULTS["503"]
     with pytest.raises((JobCancelled, TransientError)):
         score_accounts(job, warehouse, OllamaModel(settings), settings, attempts)
-    assert attempts.read() == {POISON: 1}
+    assert attempts.read() == ({} if end == "cancelled" else {POISON: 1}), "it was answered before the cancel"
     ollama.default, job.on_check = good, lambda: None
     assert score_accounts(job, warehouse, OllamaModel(settings), settings, attempts)["scored"] == 5
     assert attempts.read() == {}
