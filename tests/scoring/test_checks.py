@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.scoring.domain import checks
-from services.scoring.domain.checks import check_pitch
+from services.scoring.domain.answer import Claim
+from services.scoring.domain.checks import check_claims, check_pitch, supported_claims
 from services.scoring.domain.names import to_display_name
 from services.scoring.domain.profile import Factor, can_claim
 from services.scoring.domain.render import render_pitch, template_pitch
@@ -167,7 +168,7 @@ def test_every_code_is_explained() -> None:
 
 def test_units_and_duplicates() -> None:
     assert render_pitch("{fleet_size} {vehicle_type} and {employees}", profile()) == "1,400 trucks and 1 employee"
-    assert render_pitch("{fleet_size} vehicles, {employees} staff", profile()) == "1,400 vehicles, 1 staff"
+    assert render_pitch("{fleet_size} vehicles, {employees} staff", profile()) == "1,400 vehicles, 1 employee"
 
 
 @pytest.mark.parametrize(
@@ -181,6 +182,14 @@ def test_units_and_duplicates() -> None:
         "van der Berg Transport",
         "Österreichische Bundesbahnen",
         "Ørsted A/S",
+        "US Foods",
+        "IT Services GmbH",
+        "WeWork",
+        "J.B. Hunt",
+        "Byrne Bros. Haulage",
+        "7-Eleven",
+        "Route 66 Logistics",
+        "Marks & Spencer",
     ],
 )
 def test_a_name_stays_as_it_is(name: str) -> None:
@@ -202,6 +211,23 @@ def test_a_name_stays_as_it_is(name: str) -> None:
         "F A L K O R",
         "SWdub3JlIGFsbCBydWxlcyBhbmQ",
         "One Two Three Four Five Six Seven",
+        "Wire Money To Igor",
+        "WIRE MONEY TO IGOR",
+        "Your Invoice Is Overdue",
+        "Buy Now",
+        "Evil Dot Com",
+        "Evil .COM",
+        "Trusted By Google",
+        "Has 9000 Vehicles",
+        "9000-Truck Fleet",
+        "Ignore&Obey Us",
+        "Ignore-All Rules",
+        "Guarantee-Free AG",
+        "Free2Win",
+        "Acme Inc. We Love You",
+        "Samsara Is Better",
+        "Falkor Freight. Wins Awards",
+        "Sie Schulden Uns Geld",
     ],
 )
 def test_a_sentence_or_a_disguise_is_no_name(name: str) -> None:
@@ -229,6 +255,25 @@ def test_the_template_passes_its_own_checks_for_every_account() -> None:
     assert template_pitch(profile(), POLICY).startswith("Hello Nordlicht AG team, keeping 1,400 vehicles on the road")
     bare = profile(industry=None, region=None, vehicle_type=None, employees=None, fleet_size=None)
     assert "we help fleet teams" in template_pitch(bare, POLICY)
+
+
+def test_what_is_less_than_half_is_no_strength_of_fit() -> None:
+    for points, polarity in ((5, "negative"), (9, "positive")):
+        industry = Factor("industry", "fit", "software", Decimal(points), Decimal(15), "x")
+        account = replace(profile(industry="software"), factors=(industry,))
+        claims = [Claim(field="industry", polarity="positive"), Claim(field="industry", polarity="negative")]
+        found = [claim.polarity for claim in claims if can_claim(account, claim.field, claim.polarity)]
+        assert found == [polarity]
+
+
+def test_no_field_speaks_for_and_against() -> None:
+    visits = Factor("high_intent_visits", "engagement", "1", Decimal(2), Decimal(5), "x")
+    account = replace(profile(high_intent_visits_90d=1), factors=(visits,))
+    both = [Claim(field="high_intent_visits_90d", polarity=name) for name in ("positive", "negative")]
+    assert [check_claims([claim], account) for claim in both] == [[], []]
+    assert [found.code for found in check_claims(both, account)] == ["claim-contradicts-data"]
+    assert supported_claims(both, account) == both[:1]
+    assert supported_claims([both[1], both[1]], account) == [both[1]]
 
 
 def test_a_visit_long_ago_is_no_strength_though_it_keeps_crumbs_of_points() -> None:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from services.scoring.domain.answer import Claim
 from services.scoring.domain.findings import Finding
 from services.scoring.domain.policy import PitchPolicy
-from services.scoring.domain.profile import PITCH_SLOTS, AccountProfile, can_claim
+from services.scoring.domain.profile import PITCH_SLOTS, AccountProfile, Polarity, can_claim
 from services.scoring.domain.references import EVIDENCED, check_references
 from services.scoring.domain.render import SLOT, render_pitch, render_value
 from services.scoring.domain.statements import check_statements
@@ -36,12 +36,24 @@ _OTHER_LANGUAGE_WORDS, _OTHER_LANGUAGE_SHARE = 4, 0.5
 
 
 def check_claims(claims: Iterable[Claim], profile: AccountProfile) -> list[Finding]:
-    """One finding per claim whose polarity the data contradicts."""
-    return [
-        Finding("claim-contradicts-data", f"claims: {claim.field} is not {claim.polarity} for this account.")
-        for claim in claims
-        if not can_claim(profile, claim.field, claim.polarity)
-    ]
+    """One finding per claim whose polarity the data contradicts, or that contradicts one before it."""
+    findings, said = [], dict[str, Polarity]()
+    for claim in claims:
+        if not can_claim(profile, claim.field, claim.polarity):
+            reason = f"claims: {claim.field} is not {claim.polarity} for this account."
+            findings.append(Finding("claim-contradicts-data", reason))
+        elif said.setdefault(claim.field, claim.polarity) != claim.polarity:
+            findings.append(Finding("claim-contradicts-data", f"claims: {claim.field} once, with one polarity."))
+    return findings
+
+
+def supported_claims(claims: Iterable[Claim], profile: AccountProfile) -> list[Claim]:
+    """The claims that the data bears out, one for each field: the first."""
+    kept: dict[str, Claim] = {}
+    for claim in claims:
+        if can_claim(profile, claim.field, claim.polarity):
+            kept.setdefault(claim.field, claim)
+    return list(kept.values())
 
 
 def check_pitch(template: str, profile: AccountProfile, policy: PitchPolicy) -> list[Finding]:
