@@ -72,12 +72,12 @@ class PlanQuery:
 
 @dataclass(frozen=True)
 class ScoringPlan:
-    """Counts in accounts: `candidates` = `unchanged` + `refreshed` + `stale` + `done` + `open`; `first` is the first page
-    of the open ones.
+    """Counts in accounts: `candidates` = `unchanged` + `refreshed` + `stale` + `done` + `open`; `first` is the first
+    page of the open ones.
 
-    `stale` ones have other facts under the same question, which needs no answer (`refreshes.py`). `done` and `refreshed`
-    were dealt with by an earlier attempt of the same job; `missing` were asked for and are in no mart; `left`
-    are a load's accounts below the limit (None for other scopes).
+    `stale` ones have other facts under the same question, which needs no answer (`refreshes.py`). `done` and
+    `refreshed` were dealt with by an earlier attempt of the same job; `missing` were asked for and are in no mart;
+    `left` are a load's accounts below the limit (None for other scopes).
     """
 
     candidates: int = 0

@@ -47,7 +47,7 @@ def upsert_batch(
     saw an older mart: so a worker that was given up can't double or undo anything. History gets a row where something
     that a rep would notice changed.
 
-    A job that comes by an account once more (another one has overwritten its lead meanwhile) adds to its row of history.
+    A job that comes by an account once more (another has overwritten its lead meanwhile) adds to its row of history.
 
     Args:
         before_commit: Called last inside the transaction; what it raises rolls all of it back.

@@ -105,8 +105,8 @@ def add_history(stored: Row | None, row: Row) -> dict[str, Any]:
 
 
 def _moved_factors(before: Row, after: Row) -> list[Reason]:
-    """Signed points of each factor that moved, 0 where its value alone did. What clamping and rounding took away is told
-    apart."""
+    """Signed points of each factor that moved, 0 where its value alone did. What clamping and rounding took away is
+    told apart."""
     moved = after["baseline_score"] - before["baseline_score"]
     if not before["factors"] or not after["factors"]:  # scored by a release that kept no factors
         words = f"The baseline score moved by {moved:+d}."
@@ -141,7 +141,7 @@ def _moved_factor(name: str, old: dict[str, Any] | None, new: dict[str, Any] | N
 
 
 def _same_points(before: Row, after: Row, *, has_facts: bool) -> list[Reason]:
-    """Of a change that moved no points. A row of an earlier release may lack what tells them apart: the model answered."""
+    """Of a change that moved no points. A row of an earlier release may lack what tells: the model answered."""
     is_same_answer = before["input_key"] == after["input_key"] and before.get("llm_answer") == after.get("llm_answer")
     if not is_same_answer or before.get("facts_hash") == after.get("facts_hash"):
         return [{"kind": "answer", "explanation": "The model was asked again and answered otherwise."}]

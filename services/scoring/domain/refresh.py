@@ -36,8 +36,8 @@ def refresh_lead(
 ) -> dict[str, Any]:
     """The stored row with the profile's facts: name, domain, scores, factors, claims, and the pitch rendered anew.
 
-    What the model answered stays, and so do `job_id` and `scored_at`: nobody was asked. Its pitch passes the checks again
-    or gives way to the template, until facts come for which it passes. A repeat gives the same row.
+    What the model answered stays, and so do `job_id` and `scored_at`: nobody was asked. Its pitch passes the checks
+    again or gives way to the template, until facts come for which it passes. A repeat gives the same row.
     """
     score = final_score(profile.baseline_score, stored["llm_score"], rules.bound)
     tier = to_tier(score, rules.tiers) if tier_rule.by == "score" else stored["tier"]

@@ -12,10 +12,10 @@ MOST_LISTED_CHANGES: Final = 100
 
 @dataclass
 class Tally:
-    """Accounts: `candidates` = `unchanged` + `refreshed` + `scored` + `superseded` + `failed` at the end. `refreshed` had
-    other facts under the same question, `superseded` a newer lead of another job when their answer came. Of `llm_calls`,
-    `rejected_answers` were refused. `deactivated`, `reactivated` and `moved_tiers` are leads that nobody was asked about.
-    """
+    """Accounts: `candidates` = `unchanged` + `refreshed` + `scored` + `superseded` + `failed` at the end. `refreshed`
+    had other facts under the same question, `superseded` a newer lead of another job when their answer came. Of
+    `llm_calls`, `rejected_answers` were refused. `deactivated`, `reactivated` and `moved_tiers` are leads that nobody
+    was asked about."""
 
     candidates: int = 0
     unchanged: int = 0

@@ -33,7 +33,7 @@ Outcome = Interview | WrittenOff
 
 @dataclass(frozen=True)
 class Superseded:
-    """An answer that was not stored: the account's lead is of a newer mart, or of another job with the same question."""
+    """An answer that was not stored: the account's lead is of a newer mart, or another job's of the same question."""
 
     interview: Interview
 
