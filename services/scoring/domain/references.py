@@ -17,11 +17,12 @@ _OUR_SIDE = frozenset(("we", "we'd", "we'll", "our", "ours", "us", "i", "i'd", "
 _MEANT = frozenset((NAME, f"{NAME}'s", "you", "you'd", "you'll", "your"))
 _COUNTED = frozenset(("{fleet_size}", "{employees}", "{vehicle_type}"))
 _POINTING = frozenset("they these those them everyone everybody everything nobody none all most many some".split())
+_WISHING = frozenset(("like", "love", "hope", "want", "wish"))
 _ASKING_LEAVE = frozenset("can could may might shall should would".split())
 _JOINING = frozenset(("and", "but", "so", "or", "yet", "since", "because", "while", "as", "that"))
 EVIDENCED = "it"  # what `checks` puts where a phrase stood that the data bears out
 _SUBJECT_OF_OURS = 5
-_MODAL_WITHIN = 5
+_MODAL_WITHIN, _POSSIBLE_WITHIN = 5, 7
 
 
 def check_references(sentences: Sequence[str], policy: PitchPolicy) -> Iterator[Finding]:
@@ -33,7 +34,9 @@ def check_references(sentences: Sequence[str], policy: PitchPolicy) -> Iterator[
         clauses = list(_to_clauses(tokens))
         if is_meant and not is_question and not _is_sequel(tokens, clauses, policy):
             yield UNSUPPORTED
-        about = is_meant or _means_account(tokens)
+        about = is_meant or _means_account(tokens) or _is_evidenced(clauses)
+        if any(_states_after(tokens, index, is_meant, policy) for index in range(len(tokens))):
+            yield UNSUPPORTED
         if any(_points(clause, number, about, policy) for number, clause in _of_account(clauses, about)):
             yield UNSUPPORTED
         if any(_serves(tokens, index, is_meant, policy) for index in range(len(tokens))):
@@ -58,11 +61,11 @@ def _to_clauses(tokens: Tokens) -> Iterator[Tokens]:
 
 def _is_sequel(tokens: Tokens, clauses: Sequence[Tokens], policy: PitchPolicy) -> bool:
     """Whether a sentence goes on without stating anything of the account that was spoken of before."""
-    if not clauses or list(clauses[0]) == [EVIDENCED]:
+    if not clauses or _is_evidenced(clauses):
         return True
-    words = " ".join(tokens)
-    if any(words.startswith(f"{phrase} ") for phrase in policy.sequels.phrases):
-        return True
+    for words in (" ".join(clauses[0]), " ".join(clauses[-1])):
+        if any(f"{words} ".startswith(f"{phrase} ") for phrase in policy.sequels.phrases):
+            return True
     if tokens[0] in policy.sequels.leading and len(clauses) > 1:
         return "our" in clauses[0] or _begins_as_offer(clauses[1], policy)
     return _begins_as_offer(clauses[0], policy)
@@ -72,11 +75,27 @@ def _begins_as_offer(clause: Tokens, policy: PitchPolicy) -> bool:
     first, second = clause[0], token_at(clause, 1)
     if first in _OUR_SIDE or first in _MEANT or first == "{industry}" or first in policy.sequels.starts:
         return True
-    if first in policy.verb_forms and first.endswith("ing") and second.startswith("{"):
+    if first in policy.verb_forms and first.endswith("ing") and (second.startswith("{") or second == "them"):
         return True
     if first in policy.verbs and (second == "$" or second in policy.sequels.objects or second.startswith("{")):
         return True
-    return not policy.sequels.modals.isdisjoint(clause[1:_MODAL_WITHIN])
+    if first not in policy.sequels.possible or not policy.judgements.isdisjoint(clause):
+        return False
+    return not policy.sequels.modals.isdisjoint(clause[1:_POSSIBLE_WITHIN])
+
+
+def _is_evidenced(clauses: Sequence[Tokens]) -> bool:
+    return bool(clauses) and list(clauses[0]) == [EVIDENCED]
+
+
+def _states_after(tokens: Tokens, index: int, is_meant: bool, policy: PitchPolicy) -> bool:
+    """Whether a clause within another states something: "that they need repairs", "because drivers are late"."""
+    if not is_meant or tokens[index] not in policy.sequels.subordinating:
+        return False
+    subject, verb = token_at(tokens, index + 1), token_at(tokens, index + 2)
+    if subject in ("they", "these", "those"):
+        return verb not in policy.modals
+    return subject in policy.evidence_of and verb in policy.sequels.states
 
 
 def _of_account(clauses: Sequence[Tokens], is_meant: bool) -> Iterator[tuple[int, Tokens]]:
@@ -111,7 +130,8 @@ def _serves(tokens: Tokens, index: int, is_meant: bool, policy: PitchPolicy) -> 
             return False
         while rest and rest[0] in policy.sequels.between:
             rest = rest[1:]
-        return not _offers(rest, 0, policy.sequels.we)
+        wished = token_at(rest, rest.index("to") + 1) if _WISHING.intersection(rest[:2]) and "to" in rest[:3] else ""
+        return not _offers(rest, 0, policy.sequels.we) or (bool(wished) and wished not in policy.sequels.wishes)
     if before not in CLAUSE_ENDS and before not in _JOINING and before != "^":
         return False
     return not any(_offers(rest, at, policy.sequels.our) for at in range(_SUBJECT_OF_OURS))

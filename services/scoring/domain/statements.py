@@ -33,11 +33,12 @@ def check_statements(sentence: str, profile: AccountProfile, policy: PitchPolicy
             token == "of"
             and token_at(tokens, index - 1) in policy.shares
             and _is_of_account(token_at(tokens, index + 1))
+            and not (token_at(tokens, index - 1) == "part" and _is_yes_or_no(tokens))
         ):
             yield UNSUPPORTED
         if is_fact(token) or token == NAME:
             yield from _check_place(tokens, index, policy)
-        if token == NAME and token_at(tokens, index - 1) in policy.helping:
+        if _is_served(tokens, index, policy):
             if not policy.offers.intersection(_clause_before(tokens, index)):
                 yield UNSUPPORTED
     mentions = list(_find_mentions(tokens, profile, policy))
@@ -53,6 +54,19 @@ def check_statements(sentence: str, profile: AccountProfile, policy: PitchPolicy
     is_judgement = _COPULAS.intersection(tokens) and policy.judgements.intersection(tokens)
     if mentions and is_judgement and not sentence.rstrip().endswith("?"):
         yield Finding("unsupported-statement", "pitch: do not judge the account's work or troubles.")
+
+
+def _is_yes_or_no(tokens: Tokens) -> bool:
+    """As "Are vehicles part of your business?" is."""
+    return tokens[0] in ("is", "are") and tokens[-1] == "?"
+
+
+def _is_served(tokens: Tokens, index: int, policy: PitchPolicy) -> bool:
+    """Whether the account is what somebody helps or shows something: it has our software, unless that is an offer."""
+    before = token_at(tokens, index - 1)
+    if tokens[index] == NAME:
+        return before in policy.helping
+    return tokens[index] == "your" and index > 1 and before in policy.serving
 
 
 def _find_mentions(tokens: Tokens, profile: AccountProfile, policy: PitchPolicy) -> Iterator[tuple[int, int | None]]:
