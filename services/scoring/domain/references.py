@@ -79,7 +79,7 @@ def _begins_as_offer(clause: Tokens, policy: PitchPolicy) -> bool:
         return True
     if first in policy.verbs and (second == "$" or second in policy.sequels.objects or second.startswith("{")):
         return True
-    if first not in policy.sequels.possible or not policy.judgements.isdisjoint(clause):
+    if first not in policy.sequels.possible or not (policy.judgements | policy.not_before).isdisjoint(clause):
         return False
     return not policy.sequels.modals.isdisjoint(clause[1:_POSSIBLE_WITHIN])
 
@@ -120,11 +120,13 @@ def _points(clause: Tokens, number: int, is_meant: bool, policy: PitchPolicy) ->
 def _serves(tokens: Tokens, index: int, is_meant: bool, policy: PitchPolicy) -> bool:
     """Whether `we` or `our ...` there is said to do something to what is the account's."""
     rest = tokens[index + 1 :]
-    if tokens[index] not in ("we", "our") or not (_means_account(rest) or (is_meant and "them" in rest)):
+    if tokens[index] not in ("we", "our", "us") or not (_means_account(rest) or (is_meant and "them" in rest)):
         return False
     if "{vehicle_type}" in rest and (_MEANT | _COUNTED - {"{vehicle_type}"}).isdisjoint(rest):
         return False  # what we do with trucks, whose ever they are
     before = token_at(tokens, index - 1)
+    if tokens[index] == "us":
+        return before == "let" and token_at(rest, 0) not in policy.sequels.wishes
     if tokens[index] == "we":
         if before in _ASKING_LEAVE:
             return False
