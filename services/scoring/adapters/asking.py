@@ -38,8 +38,8 @@ class AccountTurns(Protocol):
 
 @dataclass
 class Asking:
-    """Of one job. `results` are for the caller to write and then to `drop`; asking pauses where they pile up. `held` are
-    accounts for which the server failed: whether it was the account or the server shows with the next one, and only
+    """Of one job. `results` are for the caller to write and then to `drop`; asking pauses where they pile up. `held`
+    are accounts for which the server failed: whether it was the account or the server shows with the next one, and only
     then do they become results.
 
     Where the next ones fail too, `find_witnesses` (in a thread) gives accounts from elsewhere, none of those named:

@@ -27,6 +27,7 @@ if importlib.util.find_spec("sniffio") is None:
     sys.modules["sniffio"] = None  # type: ignore[assignment]  # as Python's import system documents it
 
 _CONNECT_SECONDS = 5.0
+_CONNECT_SHARE = 0.4  # of a call's time, for TCP and for TLS: a handshake cut off from outside leaves its socket open
 _KEEP_ALIVE_SECONDS = 4.0  # a server may close an idle connection: uvicorn does so after 5 s
 _STALE_SECONDS = 0.5  # idle for so long, a connection may be closed while a request is on its way
 _MAX_BODY_BYTES = 2_000_000
@@ -55,8 +56,8 @@ class Received:
 
 
 class ModelHttp:
-    """Kept connections, one for each call that goes on at once. No proxy and no redirect: account data goes to the named
-    hosts and nowhere else.
+    """Kept connections, one for each call that goes on at once. No proxy and no redirect: account data goes to the
+    named hosts and nowhere else.
     """
 
     def __init__(self, api_key: SecretStr | None) -> None:
@@ -78,7 +79,7 @@ class ModelHttp:
         Raises:
             ModelUnavailable: no whole HTTP answer came in time.
         """
-        request = self._to_request(url + path, body)
+        request = self._to_request(url + path, body, min(_CONNECT_SECONDS, timeout_seconds * _CONNECT_SHARE))
         sent = _Sent()
         try:
             async with asyncio.timeout(timeout_seconds):
@@ -123,7 +124,7 @@ class ModelHttp:
             else:
                 await connection.aclose()
 
-    def _to_request(self, address: str, body: Mapping[str, Any] | None) -> httpcore.Request:
+    def _to_request(self, address: str, body: Mapping[str, Any] | None, connect_seconds: float) -> httpcore.Request:
         url, host = _to_url(address)
         headers, content = [(b"Host", host), *self._headers], b""
         if body is not None:
@@ -131,7 +132,7 @@ class ModelHttp:
             headers += [(b"Content-Type", b"application/json"), (b"Content-Length", str(len(content)).encode())]
         # Only connecting has a limit here: `call` bounds the whole, and httpcore's others are per read, which a slow
         # drip never trips.
-        extensions = {"timeout": {"connect": _CONNECT_SECONDS}}
+        extensions = {"timeout": {"connect": connect_seconds}}
         return httpcore.Request(
             "GET" if body is None else "POST", url, headers=headers, content=content, extensions=extensions
         )
