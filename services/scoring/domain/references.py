@@ -79,7 +79,8 @@ def _begins_as_offer(clause: Tokens, policy: PitchPolicy) -> bool:
         return True
     if first in policy.verbs and (second == "$" or second in policy.sequels.objects or second.startswith("{")):
         return True
-    if first not in policy.sequels.possible or not (policy.judgements | policy.not_before).isdisjoint(clause):
+    is_bad = not policy.judgements.isdisjoint(clause) or not policy.not_before.isdisjoint(clause)
+    if first not in policy.sequels.possible or is_bad:
         return False
     return not policy.sequels.modals.isdisjoint(clause[1:_POSSIBLE_WITHIN])
 
@@ -113,8 +114,8 @@ def _points(clause: Tokens, number: int, is_meant: bool, policy: PitchPolicy) ->
     if not names_owned and not (is_meant and number > 0 and clause[0] in _POINTING):
         return False
     rest = clause[2:] if names_owned else clause[1:]
-    states = policy.verb_forms | policy.sequels.states
-    return not states.isdisjoint(rest) and policy.sequels.modals.isdisjoint(clause[1:_MODAL_WITHIN])
+    is_stated = not policy.verb_forms.isdisjoint(rest) or not policy.sequels.states.isdisjoint(rest)
+    return is_stated and policy.sequels.modals.isdisjoint(clause[1:_MODAL_WITHIN])
 
 
 def _serves(tokens: Tokens, index: int, is_meant: bool, policy: PitchPolicy) -> bool:
