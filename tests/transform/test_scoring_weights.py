@@ -1,6 +1,7 @@
 """config/scoring_weights.yml: what is wrong with it is said, each field by its name, before dbt starts."""
 
 import hashlib
+import re
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,16 @@ def test_an_empty_and_a_missing_file_say_so(tmp_path: Path) -> None:
         read_scoring_weights(tmp_path / "empty.yml")
     with pytest.raises(TerminalError, match="can't be read .*GTM_SCORING_WEIGHTS"):
         read_scoring_weights(tmp_path / "none.yml")
+
+
+def test_one_of_something_is_no_plural() -> None:
+    weights, _ = read_scoring_weights(SHIPPED)
+    of_one = [
+        row["explanation"].replace("{value}", "1")
+        for row in weights.to_rows()
+        if row["from_value"] is not None
+        and float(row["from_value"]) <= 1
+        and (row["to_value"] is None or float(row["to_value"]) > 1)
+    ]
+    assert len(of_one) >= 8
+    assert [words for words in of_one if re.match(r"1 \w+s\b", words)] == []
