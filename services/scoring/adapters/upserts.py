@@ -41,7 +41,8 @@ def upsert_batch(
     before_commit: Callable[[], None],
     keeps_tier: bool = False,
 ) -> set[str]:
-    """Leads, their history and the refused answers, all or nothing, one MERGE for each table.
+    """Leads, their history and the refused answers, all or nothing, one MERGE for each table; gives the accounts whose
+    lead was written.
 
     A stored lead is overwritten only by another question's answer (with `force`: by another job), and never by one that
     saw an older mart: so a worker that was given up can't double or undo anything. History gets a row where something
@@ -52,9 +53,6 @@ def upsert_batch(
     Args:
         before_commit: Called last inside the transaction; what it raises rolls all of it back.
         keeps_tier: Tiers go by capacity: a lead's is that of its stored row until all are ranked (`tiers.py`).
-
-    Returns:
-        The accounts whose lead was written.
     """
     key = "job_id" if force else "input_key"
     with warehouse.outbound(write=True) as connection:
