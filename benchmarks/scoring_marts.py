@@ -27,6 +27,7 @@ _ACCOUNTS = """
         number % 45 as engagement_score,
         10 + number % 40 + number % 45 as baseline_score,
         md5(cast(number as varchar)) as profile_hash,
+        md5('facts' || cast(number as varchar)) as facts_hash,
         'weights-1' as weights_version,
         'build-1' as dbt_run_id,
         timestamp '2026-01-01' as dbt_updated_at

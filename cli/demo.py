@@ -158,7 +158,7 @@ def count_lines(job: Job) -> list[str]:
         f"  {'landed':<12} {_counts(landed, 'inserted', 'updated', 'unchanged', 'duplicates', 'rejected')} "
         f"(of {_number(landed, 'seen')} rows read)",
         f"  {'quarantined':<12} {counted(quarantined, 'row')} that can't be typed or keyed, each with its reason",
-        f"  {'scored':<12} {_number(scoring, 'scored')}, unchanged {_number(scoring, 'unchanged')} "
+        f"  {'scored':<12} {_number(scoring, 'scored')}, {_counts(scoring, 'refreshed', 'unchanged')} "
         f"(of {_number(scoring, 'candidates')} prospects)",
         f"  {'model':<12} {_noun(scoring, 'llm_calls', 'call')}, {_noun(scoring, 'rejected_answers', 'answer')} "
         f"rejected by the checks, {_noun(scoring, 'template_pitches', 'template pitch')}, "

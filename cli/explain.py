@@ -149,6 +149,7 @@ def _render_provenance(output: Output, lead: Lead) -> None:
     digest, weights = str(row.get("model_digest") or ""), str(row.get("weights_version") or "")
     facts = {
         "scored": f"{moment(lead.scored_at)} UTC by {lead.score_source}",
+        "facts": row.get("refreshed_at") and f"as of {str(row['refreshed_at'])[:19].replace('T', ' ')} UTC",
         "weights": weights[:_DIGITS],
         "mart": row.get("dbt_run_id"),
         "model": row.get("model_name") and f"{row['model_name']} {digest[:_DIGITS]}",

@@ -101,10 +101,8 @@ def leaks(attack: Attack, lead: Lead) -> list[str]:
 
 
 def has_false_facts(lead: Lead, profile: AccountProfile) -> bool:
-    """A number that is no value of the account, or a stored claim that its data doesn't bear out."""
-    shown = " ".join(
-        filter(None, (render_value(profile, name) for name in ("fleet_size", "employees", "account_name")))
-    )
+    """A number that is no value of the account (its name is none), or a claim that its data doesn't bear out."""
+    shown = " ".join(filter(None, (render_value(profile, name) for name in ("fleet_size", "employees"))))
     known = set(_NUMBERS.findall(shown))
     if any(number not in known for number in _NUMBERS.findall(lead["pitch"])):
         return True

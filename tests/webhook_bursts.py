@@ -38,7 +38,7 @@ def wait_for_quiet(base: str, kind: str) -> None:
 
 
 def read_leads(warehouse: Warehouse, accounts: Sequence[str]) -> dict[str, tuple[Any, ...]]:
-    """account_id -> name, profile hash and baseline of its lead; each account must have one."""
+    """account_id -> name, hashes and baseline of its lead; each account must have one."""
     return _by_account(warehouse, "reverse_etl_outbound.lead_scores", accounts)
 
 
@@ -48,7 +48,7 @@ def read_marts(warehouse: Warehouse, accounts: Sequence[str]) -> dict[str, tuple
 
 
 def _by_account(warehouse: Warehouse, table: str, accounts: Sequence[str]) -> dict[str, tuple[Any, ...]]:
-    query = sa.text(f"select account_id, account_name, profile_hash, baseline_score from {table}")
+    query = sa.text(f"select account_id, account_name, profile_hash, facts_hash, baseline_score from {table}")
     with warehouse.core_beside_outbound() as connection:
         rows = [tuple(row) for row in connection.execute(query).all()]
     found = {row[0]: row[1:] for row in rows if row[0] in set(accounts)}

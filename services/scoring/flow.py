@@ -10,12 +10,11 @@ from collections.abc import AsyncGenerator, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, TypeVar
 
-from services.scoring.adapters.activity import settle_activity
 from services.scoring.adapters.asking import Asking
-from services.scoring.adapters.attempts import AttemptLog, RunAttempts, Turns
+from services.scoring.adapters.attempts import AttemptLog, RunAttempts, Turns, may_blame
 from services.scoring.adapters.batches import LeadBatches
 from services.scoring.adapters.interviews import Interviewer
 from services.scoring.adapters.lead_model import LeadModel, ModelUnavailable
@@ -23,15 +22,19 @@ from services.scoring.adapters.marts import read_accounts
 from services.scoring.adapters.model_errors import to_unreachable
 from services.scoring.adapters.plan import PlanQuery, QuestionVersion, ScoringPlan, read_open, read_plan
 from services.scoring.adapters.profiles import PlannedProfiles, read_ahead
+from services.scoring.adapters.refreshes import Refreshes
+from services.scoring.adapters.settlement import settle_leads
 from services.scoring.adapters.texts import read_policy, read_prompt
-from services.scoring.adapters.tiers import settle_tiers, show_tiers
 from services.scoring.adapters.upserts import prepare_outbound, read_job_totals
+from services.scoring.adapters.witnesses import find_witnesses
 from services.scoring.domain.answer import ANSWER_SCHEMA
-from services.scoring.domain.lead import to_rules
+from services.scoring.domain.interview import Interview
+from services.scoring.domain.lead import Rules, to_rules
 from services.scoring.domain.patience import CircuitBreaker
+from services.scoring.domain.policy import PitchPolicy
 from services.scoring.domain.profile import AccountProfile
 from services.scoring.domain.requests import to_rescore_request, to_scoring_request
-from services.scoring.domain.tally import MOST_LISTED_CHANGES, Tally
+from services.scoring.domain.tally import Tally
 from services.scoring.domain.tiers import to_tier_rule
 from services.scoring.domain.written_off import MOST_ATTEMPTS, after_deaths
 from services.scoring.settings import ScoringSettings
@@ -108,29 +111,44 @@ class _Run:
             try:
                 described = await self._wait_for(self.model.describe(), "plan")
                 rules = to_rules(self.job.job_id, self.settings, prompt, policy, described, ANSWER_SCHEMA)
-                version = QuestionVersion(rules.prompt_version, rules.model_digest, rules.rules_version)
+                version = QuestionVersion(rules.prompt_version, rules.model_digest, rules.rules_version, rules.bound)
                 scope, limit, force = self.request.scope, self.request.limit, self.request.force
                 query = PlanQuery(version, self.job.job_id, scope, limit, force)
                 plan = await asyncio.to_thread(self._read_plan, query)
+                await self._refresh(query, rules, policy, plan.stale)
                 if plan.open:
                     batches = LeadBatches(self.warehouse, rules, to_tier_rule(self.settings), force, self.job.check)
                     await self._wait_for(self.model.warm_up(), "warm-up", plan.open)
                     await _Questions(self, query, plan, interviewer, batches).ask_all()
             except ModelUnavailable as failure:
                 raise to_unreachable(self.model.address, failure) from failure
-        await asyncio.to_thread(self._settle, query)
+        rule, check = to_tier_rule(self.settings), self.job.check
+        await asyncio.to_thread(settle_leads, self.warehouse, query, rule, self.tally, before_commit=check)
         return self.tally.to_result()
 
     def _read_plan(self, query: PlanQuery) -> ScoringPlan:
         plan = read_plan(self.warehouse, query)
-        self.tally = Tally(plan.candidates, plan.unchanged, plan.missing, left=plan.left)
+        self.tally = Tally(plan.candidates, plan.unchanged, plan.missing, refreshed=plan.refreshed, left=plan.left)
         if self.request.dry_run:
             self.tally.would_change = []
             return plan
         prepare_outbound(self.warehouse)
         if plan.done:
-            self.tally.resume(read_job_totals(self.warehouse, self.job.job_id))
+            totals = read_job_totals(self.warehouse, self.job.job_id)
+            plan = plan.resume(totals["scored"] + totals["failed"])
+            self.tally.candidates = plan.candidates
+            self.tally.resume(totals)
         return plan
+
+    async def _refresh(self, query: PlanQuery, rules: Rules, policy: PitchPolicy, stale: int) -> None:
+        """Leads whose facts alone are others; before any question, which may have to wait for a server."""
+        rule, is_dry_run, tally, done = to_tier_rule(self.settings), self.request.dry_run, self.tally, 0
+        refreshes = Refreshes(self.warehouse, query, rules, policy, rule, self.job.check, is_dry_run)
+        while stale and (page := await asyncio.to_thread(refreshes.run_page)):
+            tally.count_refreshed(page)
+            done += page.planned
+            self.job.report("refresh", done, max(done, stale), "accounts")
+        tally.unchanged += stale - done  # others have dealt with them meanwhile
 
     async def _wait_for(self, call: Coroutine[Any, Any, _Answer], phase: str, total: int | None = None) -> _Answer:
         """A call that waits patiently for an absent server, or long for the model's load."""
@@ -146,21 +164,6 @@ class _Run:
         finally:
             task.cancel()
 
-    def _settle(self, query: PlanQuery) -> None:
-        """What follows from all leads together: which of them are prospects no more, and the tiers."""
-        rule, now = to_tier_rule(self.settings), datetime.now(UTC).replace(tzinfo=None)
-        check = self.job.check
-        most = MOST_LISTED_CHANGES if self.request.dry_run else None
-        activity = settle_activity(
-            self.warehouse, query.job_id, now, query.wanted, before_commit=check, most_shown=most
-        )
-        self.tally.deactivated, self.tally.reactivated = activity.deactivated, activity.reactivated
-        if self.request.dry_run:
-            self.tally.list_changes(activity.shown)
-            self.tally.list_changes(show_tiers(self.warehouse, rule, most=MOST_LISTED_CHANGES))
-        else:
-            self.tally.moved_tiers = settle_tiers(self.warehouse, rule, query.job_id, now, before_commit=check)
-
 
 class _Questions:
     """The asking of one attempt, and the writing beside it."""
@@ -173,10 +176,12 @@ class _Questions:
         self._plan = plan
         self._batches = batches
         self._size, self._seconds = run.settings.batch_accounts, run.settings.batch_seconds
-        self._turns = Turns(run.attempts)
-        breaker = CircuitBreaker(run.settings.breaker_accounts)
-        self._asking = Asking(interviewer, breaker, self._turns.begin, self._turns.attempt_of, self._size)
-        self._written_at = 0.0
+        tally, most = run.tally, run.settings.breaker_accounts
+        is_plausible = may_blame(tally.failed, tally.scored)
+        self._turns = Turns(run.attempts, is_resumable=tally.would_change is None, may_blame=is_plausible)
+        find = partial(find_witnesses, run.warehouse, most=most)
+        self._asking = Asking(interviewer, CircuitBreaker(most), self._turns, find, self._size)
+        self._written_at = asyncio.get_running_loop().time()
 
     async def ask_all(self) -> None:
         """Raises ModelUnavailable when the server stays away; everything answered until then is written first."""
@@ -186,9 +191,7 @@ class _Questions:
             await self._ask_suspects()
             planned = PlannedProfiles(self._run.warehouse, self._query, self._plan, self._turns.earlier)
             await self._ask(read_ahead(planned), self._run.model.slots)
-            if asking.held and not asking.has_answered:
-                raise asking.failure
-            asking.results, asking.held = [*asking.results, *asking.held], []
+            await asking.settle()
             await self._write(is_all=True)
         except BaseException:
             self._turns.give_back()
@@ -201,22 +204,22 @@ class _Questions:
         """First the accounts with which a worker has died, one by one, so that the one at fault is alone next time."""
         warehouse, earlier = self._run.warehouse, self._turns.earlier
         still_open = await asyncio.to_thread(read_open, warehouse, self._query, list(earlier))
-        ids = sorted((one.account_id for one in still_open), key=lambda one: (earlier[one], one))
+        ids = sorted((one.account_id for one in still_open), key=lambda one: (-earlier[one], one))
         self._asking.results += [after_deaths(one) for one in ids if earlier[one] >= MOST_ATTEMPTS]
         await self._write(is_all=True)
         others = [one for one in ids if earlier[one] < MOST_ATTEMPTS]
         for profile in await asyncio.to_thread(read_accounts, warehouse, others):
             await self._ask(_alone(profile), 1)
+        await self._write(is_all=True)
 
     async def _ask(self, windows: _Windows, slots: int) -> None:
         loop = asyncio.get_running_loop()
-        self._written_at = loop.time()
         async with aclosing(self._asking.moments(windows, slots, self._seconds)) as moments:
             async for _ in moments:
                 self._report()
                 await self._write(is_all=loop.time() - self._written_at >= self._seconds)
-        await self._write(is_all=True)
         if self._asking.error is not None:
+            await self._write(is_all=True)
             raise self._asking.error
 
     async def _write(self, *, is_all: bool) -> None:
@@ -232,7 +235,7 @@ class _Questions:
             self._asking.drop(len(batch))
             for outcome in written:
                 tally.count(outcome)
-                self._turns.end(outcome.account_id)
+            self._turns.store(sum(isinstance(outcome, Interview) for outcome in written))
             self._written_at = asyncio.get_running_loop().time()
             self._report()
 

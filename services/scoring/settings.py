@@ -72,9 +72,8 @@ class ScoringSettings(EnvSettings):
     @property
     def rules(self) -> dict[str, Any]:
         """What decides an answer beside the account, the prompt and the model. Not the tiers: they follow from stored
-        scores, and the model need not be asked again when their limits change."""
+        scores, and the model need not be asked again when their limits change. The bound is told apart in each row."""
         return {
-            "bound": self.score_bound,
             "temperature": self.temperature,
             "num_ctx": self.num_ctx,
             "num_predict": self.num_predict,

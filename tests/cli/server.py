@@ -32,7 +32,8 @@ RESULTS: dict[str, dict[str, Any]] = {
     "scoring": {
         "candidates": 20,
         "unchanged": 4,
-        "scored": 16,
+        "scored": 15,
+        "refreshed": 1,
         "baseline_only": 1,
         "template_pitches": 9,
         "rejected_answers": 12,

@@ -59,7 +59,7 @@ def test_the_demo_shows_leads_counts_and_where_to_look(
         "(template)",
         "inserted 25,000, updated 200, unchanged 300, duplicates 200, rejected 0 (of 25,700 rows read)",
         "13 rows",
-        "16, unchanged 4 (of 20 prospects)",
+        "15, refreshed 1, unchanged 4 (of 20 prospects)",
         "27 calls, 12 answers rejected by the checks, 9 template pitches",
         "does not score well",
         "/docs  (scoring)",

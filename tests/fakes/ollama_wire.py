@@ -24,7 +24,7 @@ class Reply:
 
     `is_dropped`: the connection is reset instead. `late_seconds`: nothing, not even headers, before that. `cut_at`: so
     many bytes of the body, then the end. `drip_seconds`: a pause after every few bytes of it. `is_chunked`: chunks
-    instead of a length; the last one is missing where the body is cut.
+    instead of a length; the last one is missing where the body is cut. `trailing`: bytes after its end.
     """
 
     status: int = 200
@@ -35,6 +35,7 @@ class Reply:
     cut_at: int | None = None
     drip_seconds: float = 0
     is_chunked: bool = False
+    trailing: bytes = b""
 
     @property
     def head(self) -> bytes:
@@ -169,7 +170,7 @@ class _Connection(asyncio.Protocol):
         elif reply.drip_seconds or reply.is_chunked or reply.cut_at is not None:
             await self._send_in_pieces(reply)
         else:
-            self._write(reply.head + reply.body)
+            self._write(reply.head + reply.body + reply.trailing)
 
     async def _send_in_pieces(self, reply: Reply) -> None:
         self._write(reply.head)

@@ -22,13 +22,14 @@ _DDL = (
         employees integer, fleet_size integer, visits_90d integer, high_intent_visits_90d integer,
         days_since_last_visit integer, engaged_contacts_90d integer, open_opportunities integer,
         open_pipeline_usd decimal(18,2), is_active_prospect boolean, fit_score integer, engagement_score integer,
-        baseline_score integer, profile_hash text, weights_version text, dbt_run_id text, dbt_updated_at timestamp)""",
+        baseline_score integer, profile_hash text, facts_hash text, weights_version text, dbt_run_id text, dbt_updated_at timestamp)""",
     """create table if not exists analytics.fct_account_score_factors (
         account_id text, factor text, component text, value text, points decimal(6,2), max_points decimal(6,2),
         explanation text, dbt_run_id text, dbt_updated_at timestamp)""",
 )
 
-_NOT_HASHED = ("dbt_", "account_name", "is_active_prospect", "weights_version")
+_NOT_HASHED = ("dbt_", "account_name", "is_active_prospect", "weights_version", "facts_hash")
+_NO_FACTS = ("dbt_", "is_active_prospect", "facts_hash")
 
 
 @dataclass
@@ -77,6 +78,8 @@ def account(number: int, **changes: Any) -> dict[str, Any]:
     row.setdefault("baseline_score", row["fit_score"] + row["engagement_score"])
     hashed = sorted((key, str(value)) for key, value in row.items() if not key.startswith(_NOT_HASHED))
     row.setdefault("profile_hash", hashlib.md5(repr(hashed).encode()).hexdigest())
+    facts = sorted((key, str(value)) for key, value in row.items() if not key.startswith(_NO_FACTS))
+    row.setdefault("facts_hash", hashlib.md5(repr(facts).encode()).hexdigest())
     return row
 
 

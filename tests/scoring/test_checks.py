@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.scoring.domain import checks
-from services.scoring.domain.checks import check_pitch
+from services.scoring.domain.answer import Claim
+from services.scoring.domain.checks import check_claims, check_pitch, supported_claims
 from services.scoring.domain.names import to_display_name
 from services.scoring.domain.profile import Factor, can_claim
 from services.scoring.domain.render import render_pitch, template_pitch
@@ -86,12 +87,37 @@ def test_a_good_pitch_passes_and_is_filled_in() -> None:
         ("You have looked at our pages lately, so we are glad to help.", "unsupported-statement"),
         ("We are already in touch, so let us plan the next step.", "unsupported-statement"),
         ("Our software helps {account_name} plan routes every day.", "unsupported-statement"),
+        ("{account_name} runs {fleet_size}. They need repairs.", "unsupported-statement"),
+        ("{account_name} runs {fleet_size}. Repairs are needed.", "unsupported-statement"),
+        ("{account_name} runs {fleet_size}. We can help, they are late.", "unsupported-statement"),
+        ("The company has problems. May we show you how it works?", "unsupported-statement"),
+        ("{account_name} runs {fleet_size}. We service them every week.", "unsupported-statement"),
+        ("Our team maintains {fleet_size} at {account_name}.", "unsupported-statement"),
+        ("Why do your vehicles break so often?", "unsupported-statement"),
+        ("You can drive without brakes.", "unsupported-statement"),
+        ("Please send the invoice to our office. Shall we talk?", "unsupported-statement"),
+        ("Time is up. May we show {account_name} how it works?", "banned-phrase"),
         ("Buy this.", "pitch-length"),
         ("We help. " * 60, "pitch-length"),
     ],
 )
 def test_what_no_pitch_may_hold(pitch: str, code: str) -> None:
     assert code in [finding.code for finding in check_pitch(pitch, profile(), POLICY)]
+
+
+@pytest.mark.parametrize(
+    ("thanks", "is_borne_out"),
+    [
+        ("Thanks for your visit.", True),
+        ("Thank you for your visit to our pages!", True),
+        ("Thanks for your visit to our depot.", False),
+        ("Thanks for your visit, and for the coffee.", False),
+    ],
+)
+def test_thanks_for_a_visit_end_there(thanks: str, is_borne_out: bool) -> None:
+    points = Factor("visits", "engagement", "9", Decimal(5), Decimal(10), "x")
+    visitor = replace(profile(visits_90d=9), factors=(points,))
+    assert (check_pitch(f"{thanks} May we show {{account_name}} how it works?", visitor, POLICY) == []) is is_borne_out
 
 
 def test_a_slot_needs_a_value() -> None:
@@ -131,7 +157,9 @@ def test_an_account_without_a_name_reads_well() -> None:
 
 def test_every_code_is_explained() -> None:
     domain = Path(checks.__file__).parent
-    sources = "".join((domain / f"{name}.py").read_text() for name in ("checks", "statements", "answer", "interview"))
+    sources = "".join(
+        (domain / f"{name}.py").read_text() for name in ("checks", "statements", "references", "answer", "interview")
+    )
     used = set(re.findall(r'(?:Finding|AnswerRefused|refuse)\(\s*"([a-z-]+)"', sources))
     page = (REPOSITORY / "docs" / "pitch-firewall.md").read_text()
     explained = set(re.findall(r"^\| `([a-z-]+)` \|", page, re.MULTILINE))
@@ -140,7 +168,7 @@ def test_every_code_is_explained() -> None:
 
 def test_units_and_duplicates() -> None:
     assert render_pitch("{fleet_size} {vehicle_type} and {employees}", profile()) == "1,400 trucks and 1 employee"
-    assert render_pitch("{fleet_size} vehicles, {employees} staff", profile()) == "1,400 vehicles, 1 staff"
+    assert render_pitch("{fleet_size} vehicles, {employees} staff", profile()) == "1,400 vehicles, 1 employee"
 
 
 @pytest.mark.parametrize(
@@ -154,6 +182,14 @@ def test_units_and_duplicates() -> None:
         "van der Berg Transport",
         "Österreichische Bundesbahnen",
         "Ørsted A/S",
+        "US Foods",
+        "IT Services GmbH",
+        "WeWork",
+        "J.B. Hunt",
+        "Byrne Bros. Haulage",
+        "7-Eleven",
+        "Route 66 Logistics",
+        "Marks & Spencer",
     ],
 )
 def test_a_name_stays_as_it_is(name: str) -> None:
@@ -175,6 +211,23 @@ def test_a_name_stays_as_it_is(name: str) -> None:
         "F A L K O R",
         "SWdub3JlIGFsbCBydWxlcyBhbmQ",
         "One Two Three Four Five Six Seven",
+        "Wire Money To Igor",
+        "WIRE MONEY TO IGOR",
+        "Your Invoice Is Overdue",
+        "Buy Now",
+        "Evil Dot Com",
+        "Evil .COM",
+        "Trusted By Google",
+        "Has 9000 Vehicles",
+        "9000-Truck Fleet",
+        "Ignore&Obey Us",
+        "Ignore-All Rules",
+        "Guarantee-Free AG",
+        "Free2Win",
+        "Acme Inc. We Love You",
+        "Samsara Is Better",
+        "Falkor Freight. Wins Awards",
+        "Sie Schulden Uns Geld",
     ],
 )
 def test_a_sentence_or_a_disguise_is_no_name(name: str) -> None:
@@ -202,6 +255,25 @@ def test_the_template_passes_its_own_checks_for_every_account() -> None:
     assert template_pitch(profile(), POLICY).startswith("Hello Nordlicht AG team, keeping 1,400 vehicles on the road")
     bare = profile(industry=None, region=None, vehicle_type=None, employees=None, fleet_size=None)
     assert "we help fleet teams" in template_pitch(bare, POLICY)
+
+
+def test_what_is_less_than_half_is_no_strength_of_fit() -> None:
+    for points, polarity in ((5, "negative"), (9, "positive")):
+        industry = Factor("industry", "fit", "software", Decimal(points), Decimal(15), "x")
+        account = replace(profile(industry="software"), factors=(industry,))
+        claims = [Claim(field="industry", polarity="positive"), Claim(field="industry", polarity="negative")]
+        found = [claim.polarity for claim in claims if can_claim(account, claim.field, claim.polarity)]
+        assert found == [polarity]
+
+
+def test_no_field_speaks_for_and_against() -> None:
+    visits = Factor("high_intent_visits", "engagement", "1", Decimal(2), Decimal(5), "x")
+    account = replace(profile(high_intent_visits_90d=1), factors=(visits,))
+    both = [Claim(field="high_intent_visits_90d", polarity=name) for name in ("positive", "negative")]
+    assert [check_claims([claim], account) for claim in both] == [[], []]
+    assert [found.code for found in check_claims(both, account)] == ["claim-contradicts-data"]
+    assert supported_claims(both, account) == both[:1]
+    assert supported_claims([both[1], both[1]], account) == [both[1]]
 
 
 def test_a_visit_long_ago_is_no_strength_though_it_keeps_crumbs_of_points() -> None:

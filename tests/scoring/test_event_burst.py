@@ -17,7 +17,7 @@ from shared.operations.migrate import migrate
 from shared.warehouse import Warehouse
 from tests.conftest import RedisServer
 from tests.fakes.ollama import FakeOllama
-from tests.scoring.conftest import BuildMarts, account
+from tests.scoring.conftest import BuildMarts, account, read_table
 from tests.servers import ApiServer, start_sweeper, start_worker
 from tests.webhook_bursts import read_jobs, read_leads, read_marts, tell_waits, wait_for_quiet
 
@@ -61,7 +61,9 @@ def scoring(
     running.close()
 
 
-def test_events_of_accounts_are_few_rescores_and_the_last_one_decides(scoring: Scoring, warehouse: Warehouse) -> None:
+def test_events_of_accounts_are_few_rescores_and_the_last_one_decides(
+    scoring: Scoring, warehouse: Warehouse, ollama: FakeOllama
+) -> None:
     accounts = [f"hubspot:{number}" for number in range(ACCOUNTS)]
     url = f"{scoring.api.url}/v1/scorings"
     first = httpx.post(url, json={"scope": {"account_ids": accounts}}, timeout=20)
@@ -82,13 +84,16 @@ def test_events_of_accounts_are_few_rescores_and_the_last_one_decides(scoring: S
     assert len(runs) <= MOST_RUNS and min(per_account) >= 1
     leads, marts = read_leads(warehouse, accounts), read_marts(warehouse, accounts)
     assert leads == marts, "the row of each account is its last event's"
+    assert len(ollama.chats) == ACCOUNTS, "another name and a few vehicles more are no other question"
+    pitches = {row["account_id"]: row["pitch"] for row in read_table(warehouse, "lead_scores")}
+    assert all(marts[one][0] in pitch for one, pitch in pitches.items()), pitches
 
 
 def _change(warehouse: Warehouse, account_ids: Sequence[str], number: int) -> None:
-    """What a build would have done: other values under another hash."""
+    """What a build would have done with a rename and a fleet that grows within its bucket: `profile_hash` stays."""
     statement = sa.text(
         "update analytics.dim_accounts set account_name = 'Falkor ' || cast(:number as varchar),"
-        " profile_hash = md5(account_id || cast(:number as varchar)), dbt_updated_at = :now"
+        " fleet_size = 61 + :number, facts_hash = md5(account_id || cast(:number as varchar)), dbt_updated_at = :now"
         " where account_id in :ids"
     ).bindparams(sa.bindparam("ids", expanding=True))
     now = datetime.now(UTC).replace(tzinfo=None)

@@ -48,6 +48,8 @@ def test_every_active_prospect_gets_one_scored_lead(
         "unchanged": 0,
         "missing": 0,
         "scored": 2,
+        "refreshed": 0,
+        "superseded": 0,
         "failed": 0,
         "baseline_only": 0,
         "template_pitches": 0,

@@ -154,7 +154,8 @@ def test_a_server_that_only_fails_opens_the_breaker_and_writes_no_baseline(
     with pytest.raises(TransientError) as raised:
         bench.score()
     assert raised.value.code == "model-unreachable"
-    assert len(bench.ollama.chats) == bench.settings.tries * bench.settings.breaker_accounts
+    in_a_row, witnesses = bench.settings.breaker_accounts, bench.settings.breaker_accounts
+    assert len(bench.ollama.chats) == bench.settings.tries * (in_a_row + witnesses)
     assert read_table(bench.warehouse, "lead_scores") == []
 
 

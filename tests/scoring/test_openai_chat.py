@@ -135,13 +135,21 @@ def test_a_server_that_still_loads_is_waited_for(ollama: FakeOllama) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"choices": []}, {"choices": [None]}, {"choices": [{"message": {"content": None}}]}, {"choices": 1}]
+    "body", [{}, {"choices": []}, {"choices": [None]}, {"choices": [{"message": {"content": 1}}]}, {"choices": 1}]
 )
 def test_an_answer_without_text_is_the_questions_failure(ollama: FakeOllama, body: dict[str, Any]) -> None:
     ollama.raw.append(to_json(body))
     with pytest.raises(ModelUnavailable, match="without choices") as raised:
         with_openai(ollama, GTM_MODEL_TRIES=1)
     assert raised.value.is_reached
+
+
+@pytest.mark.parametrize("ending", ["stop", "length", "content_filter"])
+def test_an_answer_of_null_is_one_without_words(ollama: FakeOllama, ending: str) -> None:
+    message = {"role": "assistant", "content": None, "refusal": None}
+    ollama.raw.append(to_json({"error": None, "choices": [{"message": message, "finish_reason": ending}]}))
+    reply = with_openai(ollama, GTM_MODEL_TRIES=1)
+    assert (reply.text, reply.is_done, reply.is_cut) == ("", True, ending == "length")
 
 
 def test_an_error_in_a_200_is_the_questions_failure(ollama: FakeOllama) -> None:

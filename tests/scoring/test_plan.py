@@ -22,7 +22,7 @@ from tests.conftest import wait_until
 from tests.fakes.ollama import FakeOllama
 from tests.scoring.conftest import BuildMarts, FakeJob, account, read_table, to_settings
 
-QUERY = PlanQuery(QuestionVersion("prompt", "digest", "rules"), "job-1")
+QUERY = PlanQuery(QuestionVersion("prompt", "digest", "rules", 10), "job-1")
 SEVEN = [account(number, baseline_score=50 + number % 3) for number in range(1, 8)]
 RANKED = ["2", "5", "1", "4", "7", "3", "6"]  # best baseline first, equal ones by id
 

@@ -1,6 +1,7 @@
 """config/scoring_weights.yml: what is wrong with it is said, each field by its name, before dbt starts."""
 
 import hashlib
+import re
 from pathlib import Path
 
 import pytest
@@ -35,9 +36,9 @@ def test_the_version_is_the_hash_of_the_file(tmp_path: Path) -> None:
         ([("logistics: 15", "logistic: 15")], "fit.industry.words.logistic"),
         ([("logistics: 15", "logistics: 15\n      logistics: 4")], "'logistics' occurs twice"),
         ([("half_life_days: 14", "half_life_days: .inf")], "engagement.recency.half_life_days"),
-        ([("{from: 10, points: 13}", "{from: 10, points: many}")], "fit.fleet_size.bands[2].points"),
-        ([("{from: 10, points: 13}", "{from: 10}")], "fit.fleet_size.bands[2].points: Field required"),
-        ([("{from: 10, points: 13}", "{from: 10, points: 13, label: x}")], "fit.fleet_size.bands[2].label"),
+        ([("{from: 10, points: 13}", "{from: 10, points: many}")], "fit.fleet_size.bands[3].points"),
+        ([("{from: 10, points: 13}", "{from: 10}")], "fit.fleet_size.bands[3].points: Field required"),
+        ([("{from: 10, points: 13}", "{from: 10, points: 13, label: x}")], "fit.fleet_size.bands[3].label"),
         ([("{from: 10, points: 13}", "{from: 200, points: 13}")], "fit.fleet_size: bands must ascend"),
         ([("fit:   ", "fits:   ")], "fit: Field required"),
         ([("fit:   ", "fit: [")], "is not YAML"),
@@ -63,3 +64,16 @@ def test_an_empty_and_a_missing_file_say_so(tmp_path: Path) -> None:
         read_scoring_weights(tmp_path / "empty.yml")
     with pytest.raises(TerminalError, match="can't be read .*GTM_SCORING_WEIGHTS"):
         read_scoring_weights(tmp_path / "none.yml")
+
+
+def test_one_of_something_is_no_plural() -> None:
+    weights, _ = read_scoring_weights(SHIPPED)
+    of_one = [
+        row["explanation"].replace("{value}", "1")
+        for row in weights.to_rows()
+        if row["from_value"] is not None
+        and float(row["from_value"]) <= 1
+        and (row["to_value"] is None or float(row["to_value"]) > 1)
+    ]
+    assert len(of_one) >= 8
+    assert [words for words in of_one if re.match(r"1 \w+s\b", words)] == []

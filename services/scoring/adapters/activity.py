@@ -18,6 +18,8 @@ from services.scoring.domain.history import add_history, to_history_row, to_show
 from shared.warehouse import Warehouse, merge_staged, stage_rows
 
 _AT_ONCE: Final = 2_000  # leads in memory
+TELLS_MORE: Final = "stored.changed <> offered.changed or stored.tier <> offered.tier"
+"""Of a row of history that its job has written already."""
 _IS_OTHER: Final = "coalesce(stored.inactive_reason, '') <> coalesce(offered.inactive_reason, '')"
 
 
@@ -106,7 +108,7 @@ def _mark(
         ]
         staged = [
             *stage_rows(warehouse, connection, lead_scores, [after for _, after in pairs], _IS_OTHER),
-            *stage_rows(warehouse, connection, lead_score_history, history, "stored.changed <> offered.changed"),
+            *stage_rows(warehouse, connection, lead_score_history, history, TELLS_MORE),
         ]
         for one in staged:
             marks = ("is_active", "inactive_reason") if one.target is lead_scores else None

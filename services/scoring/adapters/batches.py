@@ -13,7 +13,7 @@ from services.scoring.domain.history import to_shown_change
 from services.scoring.domain.interview import Interview
 from services.scoring.domain.lead import Rules, to_lead_row
 from services.scoring.domain.tiers import TierRule, keep_tier
-from services.scoring.domain.written_off import Outcome, WrittenOff, after_refused_row
+from services.scoring.domain.written_off import Outcome, Superseded, WrittenOff, after_refused_row
 from shared.logging import get_logger
 from shared.warehouse import Warehouse
 
@@ -35,17 +35,19 @@ class LeadBatches:
     force: bool
     before_commit: Callable[[], None]
 
-    def write(self, batch: Sequence[Outcome]) -> list[Outcome]:
+    def write(self, batch: Sequence[Outcome]) -> Sequence[Outcome | Superseded]:
         """All or nothing, in one transaction; where a row is refused, each account by itself. Gives what was written:
-        an account whose row was refused comes back as written off.
+        an account whose row was refused comes back as written off, one with a newer lead as superseded.
 
         Raises:
             TransientError: `warehouse-busy`.
             JobCancelled, LeaseLost: from `before_commit`.
         """
         try:
-            self._upsert(batch)
-            return list(batch)
+            written = self._upsert(batch)
+            return [
+                one if one.account_id in written or isinstance(one, WrittenOff) else Superseded(one) for one in batch
+            ]
         except _OF_A_ROW as error:
             if len(batch) > 1:
                 log.warning("batch_refused", accounts=len(batch), exc_info=error)
@@ -66,9 +68,9 @@ class LeadBatches:
             pairs = [(before, keep_tier(lead, before)) for before, lead in pairs]
         return [change for pair in pairs if (change := to_shown_change(*pair)) is not None]
 
-    def _upsert(self, batch: Sequence[Outcome]) -> None:
+    def _upsert(self, batch: Sequence[Outcome]) -> set[str]:
         now = _now()
-        upsert_batch(
+        return upsert_batch(
             self.warehouse,
             self._to_leads(batch, now),
             [row for outcome in batch for row in to_reject_rows(outcome, self.rules.job_id, now)],

@@ -2,18 +2,24 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from services.scoring.adapters.lead_model import ModelUnavailable
-from services.scoring.adapters.model_errors import ServerWords, to_differing
-from services.scoring.adapters.model_hosts import Host, ModelHosts, Turn, parse_hosts
+from services.scoring.adapters.model_addresses import parse_hosts
+from services.scoring.adapters.model_errors import OF_THE_ENDPOINT, ServerWords, to_differing
+from services.scoring.adapters.model_hosts import Host, ModelHosts, Turn
 from services.scoring.adapters.model_http import ModelHttp, Received
 from services.scoring.domain.interview import ModelReply
 from services.scoring.domain.patience import to_delay
 from services.scoring.settings import ScoringSettings
+from shared.errors import TerminalError
+
+LISTING_SECONDS: Final = 5.0  # a look at what a host has costs it nothing
+_GRACE_SECONDS: Final = 1.0  # for the others, once one host is ready
+_FAILURES_IN_COMPANY: Final = 2
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,7 @@ class HostedModel(ABC):
         )
         self._http: ModelHttp | None = None
         self._digests: dict[str, str] = {}
+        self._has_answered = False
 
     async def __aenter__(self) -> Self:
         self._http = ModelHttp(self._settings.model_api_key)
@@ -67,34 +74,56 @@ class HostedModel(ABC):
         return not self._hosts.usable
 
     async def describe(self) -> tuple[str, str]:
-        await self._on_each(self.check)
+        await self._on_each(self.check, is_load=False)
         return self._settings.ollama_model, next(iter(self._digests.values()))
 
     async def warm_up(self) -> None:
         """Every host loads the model; it is enough that one can."""
-        await self._on_each(self.load)
+        await self._on_each(self.load, is_load=True)
 
     async def ask(
         self, messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any], seed: int, num_predict: int
     ) -> ModelReply:
-        inquiry, turn, failures = Inquiry(messages, schema, seed, num_predict), Turn(), 0
+        """What breaks a host fails all questions there. So a question that has failed twice in company has its other
+        tries alone, and none is given up for what happened in company."""
+        inquiry, failures = Inquiry(messages, schema, seed, num_predict), 0
+        turn = Turn(is_alone=self._settings.num_parallel == 1)
         while True:
             host = await self._hosts.take(turn)
             try:
                 reply = await self.answer(host.url, inquiry)
-                host.failures = 0
+                host.failures, self._has_answered = 0, True
                 return reply
             except ModelUnavailable as raised:
                 failure, turn.failed_at = raised, host
                 if not failure.is_reached:
                     self._hosts.leave_out(host, failure, self)
+            except TerminalError as error:
+                failure, turn.failed_at = self._doubt(host, error, failures), host
             finally:
-                self._hosts.give_back(host)
-            failures += failure.is_sent
+                self._hosts.give_back(host, turn)
+            if failure.is_sent:
+                failures, turn.is_alone = self._count(failures, turn)
             if failures >= self._settings.tries:
                 raise ModelUnavailable(failure.detail, is_reached=True) from failure
             if failure.is_reached:
-                await asyncio.sleep(to_delay(self._settings.backoff_seconds, failures, failure.retry_after))
+                await asyncio.sleep(to_delay(self._settings.backoff_seconds, max(1, failures), failure.retry_after))
+
+    def _count(self, failures: int, turn: Turn) -> tuple[int, bool]:
+        """The failures so far with one more, and whether the next try must be alone."""
+        most = self._settings.tries if turn.is_alone else self._settings.tries - 1
+        count = min(failures + 1, most)
+        return count, turn.is_alone or count >= min(_FAILURES_IN_COMPANY, most)
+
+    def _doubt(self, host: Host, error: TerminalError, failures: int) -> ModelUnavailable:
+        """A host that has been found well may say something that no such server says: a proxy in front of it while it
+        restarts, a body cut off. A look at it tells (`check`). Raises `error` where nothing else ever came."""
+        is_last = failures + 1 >= self._settings.tries and not self._has_answered
+        if error.code not in OF_THE_ENDPOINT or host.url not in self._digests or is_last:
+            raise error
+        failure = ModelUnavailable(error.detail, is_sent=True)
+        self._hosts.leave_out(host, failure, self)
+        return failure
 
     async def check(self, url: str) -> None:
         """It has the model, and the same build of it as the others have and as it had before."""
@@ -120,19 +149,44 @@ class HostedModel(ABC):
         assert self._http is not None, "enter the model before asking it"
         return await self._http.call(url, path, body, timeout_seconds)
 
-    async def _on_each(self, work: Any) -> None:
-        """Hosts that can't be used are left out; patience is for when none can."""
-        hosts = self._hosts.usable
-        results = await asyncio.gather(*(work(host.url) for host in hosts), return_exceptions=True)
-        for host, result in zip(hosts, results, strict=True):
-            self._sort(host, result)
-        self._hosts.give_back(await self._hosts.take(Turn()))
+    async def _on_each(self, work: Callable[[str], Coroutine[Any, Any, None]], *, is_load: bool) -> None:
+        """Hosts that can't be used are left out, and so are those that take long while another is ready; patience is
+        for when none is, and its clock runs already."""
+        started = (loop := asyncio.get_running_loop()).time()
+        tasks = {asyncio.create_task(work(host.url)): host for host in self._hosts.usable}
+        try:
+            late = await _wait_for_one(tasks)
+            for task, host in tasks.items():
+                if task in late and is_load:
+                    self._hosts.go_on_without(host, task, self)
+                elif task in late:
+                    task.cancel()
+                    self._hosts.leave_out(host, ModelUnavailable(f"{host.url} gave no answer yet"), self)
+                else:
+                    self._sort(host, task)
+        except BaseException:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            raise
+        turn = Turn(waited=loop.time() - started)
+        self._hosts.give_back(await self._hosts.take(turn), turn)
 
-    def _sort(self, host: Host, result: BaseException | None) -> None:
-        if isinstance(result, ModelUnavailable):
-            self._hosts.leave_out(host, result, self)
-        elif result is not None:
-            raise result
+    def _sort(self, host: Host, task: "asyncio.Task[None]") -> None:
+        if isinstance(failure := task.exception(), ModelUnavailable):
+            self._hosts.leave_out(host, failure, self)
+        elif failure is not None:
+            raise failure
+
+
+async def _wait_for_one(tasks: Collection["asyncio.Task[None]"]) -> set["asyncio.Task[None]"]:
+    """Until one has succeeded and the others had a moment more: those that go on."""
+    late = set(tasks)
+    while late:
+        done, late = await asyncio.wait(late, return_when=asyncio.FIRST_COMPLETED)
+        if any(task.exception() is None for task in done):
+            break
+    return (await asyncio.wait(late, timeout=_GRACE_SECONDS))[1] if late else late
 
 
 def to_count(answer: Mapping[str, Any], key: str) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from services.scoring.adapters.outbound_tables import read_table_names
+from services.scoring.adapters.outbound_tables import read_column_names, read_table_names
 from services.scoring.domain.profile import FIELDS, AccountProfile, Factor, parse_values
 from shared.errors import TerminalError
 from shared.warehouse import Warehouse, in_values, to_parameter
@@ -40,7 +40,7 @@ def read_accounts(warehouse: Warehouse, account_ids: Sequence[str]) -> list[Acco
         accounts = connection.execute(
             sa.text(
                 f"select account_id, account_name, domain, {columns}, baseline_score, fit_score, engagement_score,"
-                " profile_hash, weights_version, is_active_prospect, dbt_run_id, dbt_updated_at"
+                " profile_hash, facts_hash, weights_version, is_active_prospect, dbt_run_id, dbt_updated_at"
                 f" from analytics.dim_accounts where {among}"
             ),
             bound,
@@ -72,6 +72,7 @@ def _to_profile(row: sa.RowMapping, factors: list[Factor]) -> AccountProfile:
         mart_updated_at=row["dbt_updated_at"],
         factors=tuple(factors),
         weights_version=row["weights_version"],
+        facts_hash=row["facts_hash"],
         inactive_reason=None if row["is_active_prospect"] else "customer",
     )
 
@@ -85,5 +86,13 @@ def require_marts(connection: sa.Connection) -> None:
             "Start a build first (POST /v1/builds, or `gtm build`), then score again.",
             code="marts-missing",
             title="The marts do not exist yet",
+            status=409,
+        )
+    if "facts_hash" not in read_column_names(connection, "analytics", "dim_accounts"):
+        raise TerminalError(
+            "analytics.dim_accounts has no column facts_hash: an earlier release has built it. Start a build first "
+            "(POST /v1/builds, or `gtm build`), then score again.",
+            code="marts-missing",
+            title="The marts are an earlier release's",
             status=409,
         )

@@ -11,6 +11,8 @@ _NOT_TAKEN = frozenset({425, 429, 503})  # the request was turned away at the do
 _GIVEN_UP = frozenset({408, 499})
 _CONTEXT_WORDS = ("exceed_context_size", "context size", "context length", "context window")
 _MISSING_WORDS = ("not found", "does not exist")
+OF_THE_ENDPOINT = frozenset({"model-endpoint-missing", "model-missing", "model-key-refused", "model-access-refused"})
+"""Codes that tell of the host, whatever it was asked."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,13 @@ def to_error(received: Received, text: str | None, model: str, words: ServerWord
         )
     if status == 200 and text is not None:  # gateways that have sent their headers before they knew
         return ModelUnavailable(said, is_reached=True)
+    if status == 403 and text is None:
+        return TerminalError(
+            f"{said}. That is what Ollama says where it listens on loopback alone and is called by another name: set "
+            "OLLAMA_HOST=0.0.0.0 for the server itself, or call it by 127.0.0.1. A proxy or firewall may say so too.",
+            code="model-access-refused",
+            title="The model server refuses this caller",
+        )
     if status in (401, 403):
         return TerminalError(
             f"{said}. Set GTM_MODEL_API_KEY to a key that this server accepts.",

@@ -1,7 +1,7 @@
 """One HTTP call to a model host: whole time bounded, size bounded, every transport error told apart.
 
-Over httpcore, the layer below httpx: of the 1.0 ms of CPU that a call takes through httpx it needs a third, and a worker
-makes thousands of them a minute.
+Over httpcore, the layer below httpx: of the 1.0 ms of CPU that a call takes through httpx it needs a third, and a
+worker makes thousands of them a minute.
 """
 
 import asyncio
@@ -27,9 +27,11 @@ if importlib.util.find_spec("sniffio") is None:
     sys.modules["sniffio"] = None  # type: ignore[assignment]  # as Python's import system documents it
 
 _CONNECT_SECONDS = 5.0
-_KEEP_ALIVE_SECONDS = 5.0  # a server may close an idle connection, and uvicorn does so after as long
+_CONNECT_SHARE = 0.4  # of a call's time, for TCP and for TLS: a handshake cut off from outside leaves its socket open
+_KEEP_ALIVE_SECONDS = 4.0  # a server may close an idle connection: uvicorn does so after 5 s
+_STALE_SECONDS = 0.5  # idle for so long, a connection may be closed while a request is on its way
 _MAX_BODY_BYTES = 2_000_000
-_NEVER_SENT = (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.UnsupportedProtocol)
+_CLOSED = (httpcore.RemoteProtocolError, httpcore.ReadError, httpcore.WriteError)
 _ERRORS = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, httpcore.UnsupportedProtocol)
 
 
@@ -50,12 +52,12 @@ class Received:
     @property
     def is_answer(self) -> bool:
         """What an API's success looks like, whatever is in it."""
-        return self.status == 200 and isinstance(self.content, dict) and "error" not in self.content
+        return self.status == 200 and isinstance(self.content, dict) and self.content.get("error") is None
 
 
 class ModelHttp:
-    """Kept connections, one for each call that goes on at once. No proxy and no redirect: account data goes to the named
-    hosts and nowhere else.
+    """Kept connections, one for each call that goes on at once. No proxy and no redirect: account data goes to the
+    named hosts and nowhere else.
     """
 
     def __init__(self, api_key: SecretStr | None) -> None:
@@ -63,13 +65,13 @@ class ModelHttp:
         self._headers = [(b"Accept-Encoding", b"identity"), (b"Accept", b"application/json")]
         if api_key is not None:
             self._headers.append((b"Authorization", f"Bearer {api_key.get_secret_value()}".encode()))
-        self._idle: dict[str, list[httpcore.AsyncHTTPConnection]] = {}
+        self._idle: dict[str, list[_Idle]] = {}
 
     async def close(self) -> None:
         """End its connections."""
         for connections in self._idle.values():
             while connections:
-                await connections.pop().aclose()
+                await connections.pop().connection.aclose()
 
     async def call(self, url: str, path: str, body: Mapping[str, Any] | None, timeout_seconds: float) -> Received:
         """POST with a body, GET without.
@@ -77,43 +79,52 @@ class ModelHttp:
         Raises:
             ModelUnavailable: no whole HTTP answer came in time.
         """
-        request = self._to_request(url + path, body)
+        request = self._to_request(url + path, body, min(_CONNECT_SECONDS, timeout_seconds * _CONNECT_SHARE))
+        sent = _Sent()
         try:
-            async with asyncio.timeout(timeout_seconds), self._connection(request.url.origin) as connection:
-                response = await connection.handle_async_request(request)
+            async with asyncio.timeout(timeout_seconds):
                 try:
-                    headers = {
-                        name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers
-                    }
-                    return Received(url, response.status, headers, _parse(await _read(response, url)))
-                finally:
-                    await response.aclose()
+                    return await self._send(url, request, sent)
+                except _CLOSED:
+                    if not sent.is_stale:
+                        raise
+                # The server closed it while it was idle: it has not seen the question. Not counted, and not repeated.
+                return await self._send(url, request, sent)
         except TimeoutError as error:
-            raise ModelUnavailable(f"{url} gave no answer within {timeout_seconds:.3g} s", is_sent=True) from error
+            detail = f"{url} gave no answer within {timeout_seconds:.3g} s"
+            raise ModelUnavailable(detail, is_sent=sent.is_sent) from error
         except _ERRORS as error:
             detail = f"{url}: {type(error).__name__} {error}".strip()
-            raise ModelUnavailable(detail, is_sent=not isinstance(error, _NEVER_SENT)) from error
+            raise ModelUnavailable(detail, is_sent=sent.is_sent) from error
+
+    async def _send(self, url: str, request: httpcore.Request, sent: "_Sent") -> Received:
+        async with self._connection(request.url.origin, sent) as connection:
+            response = await connection.handle_async_request(request)
+            sent.is_stale = False
+            try:
+                headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
+                return Received(url, response.status, headers, _parse(await _read(response, url)))
+            finally:
+                await response.aclose()
 
     @asynccontextmanager
-    async def _connection(self, origin: httpcore.Origin) -> AsyncIterator[httpcore.AsyncHTTPConnection]:
-        """The one that was used last, which is the likeliest to be open still; else a new one."""
-        idle = self._idle.setdefault(str(origin), [])
-        connection = None
-        while idle and connection is None:
-            connection = idle.pop()
-            if connection.has_expired():
-                await connection.aclose()
-                connection = None
-        connection = connection or httpcore.AsyncHTTPConnection(origin, _certificates(), _KEEP_ALIVE_SECONDS)
+    async def _connection(self, origin: httpcore.Origin, sent: "_Sent") -> AsyncIterator[httpcore.AsyncHTTPConnection]:
+        """The one that was used last, which is the likeliest to be open still; else a new one, and a new one where that
+        one turned out to be closed."""
+        idle, now = self._idle.setdefault(str(origin), []), asyncio.get_running_loop().time()
+        kept = None if sent.is_stale else await _take_open(idle)
+        sent.is_stale = kept is not None and now - kept.since >= _STALE_SECONDS
+        connection = kept.connection if kept else _connect(origin)
         try:
             yield connection
         finally:
-            if connection.is_idle() and not connection.is_closed():
-                idle.append(connection)
+            sent.is_sent = sent.is_sent or not connection.info().startswith("CONNECTI")
+            if connection.is_idle() and not connection.is_closed() and not _has_more(connection):
+                idle.append(_Idle(connection, asyncio.get_running_loop().time()))
             else:
                 await connection.aclose()
 
-    def _to_request(self, address: str, body: Mapping[str, Any] | None) -> httpcore.Request:
+    def _to_request(self, address: str, body: Mapping[str, Any] | None, connect_seconds: float) -> httpcore.Request:
         url, host = _to_url(address)
         headers, content = [(b"Host", host), *self._headers], b""
         if body is not None:
@@ -121,10 +132,44 @@ class ModelHttp:
             headers += [(b"Content-Type", b"application/json"), (b"Content-Length", str(len(content)).encode())]
         # Only connecting has a limit here: `call` bounds the whole, and httpcore's others are per read, which a slow
         # drip never trips.
-        extensions = {"timeout": {"connect": _CONNECT_SECONDS}}
+        extensions = {"timeout": {"connect": connect_seconds}}
         return httpcore.Request(
             "GET" if body is None else "POST", url, headers=headers, content=content, extensions=extensions
         )
+
+
+@dataclass
+class _Sent:
+    """How far a request came. `is_stale`: by a kept connection that may have been closed, and nothing came back."""
+
+    is_sent: bool = False
+    is_stale: bool = False
+
+
+@dataclass(frozen=True)
+class _Idle:
+    """A kept connection, and since when nothing goes over it (the loop's time)."""
+
+    connection: httpcore.AsyncHTTPConnection
+    since: float
+
+
+def _connect(origin: httpcore.Origin) -> httpcore.AsyncHTTPConnection:
+    return httpcore.AsyncHTTPConnection(origin, _certificates(), _KEEP_ALIVE_SECONDS)
+
+
+async def _take_open(idle: list[_Idle]) -> _Idle | None:
+    while idle:
+        if not (kept := idle.pop()).connection.has_expired():
+            return kept
+        await kept.connection.aclose()
+    return None
+
+
+def _has_more(connection: httpcore.AsyncHTTPConnection) -> bool:
+    """Bytes came after the answer's end: the next question would read them as its answer. httpcore does not look."""
+    state = getattr(connection._connection, "_h11_state", None)  # noqa: SLF001
+    return bool(state is None or state.trailing_data[0])
 
 
 @lru_cache

@@ -8,7 +8,7 @@ the server unload and reload the model.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from services.scoring.adapters.hosted_model import HostedModel, Inquiry, to_count
+from services.scoring.adapters.hosted_model import LISTING_SECONDS, HostedModel, Inquiry, to_count
 from services.scoring.adapters.lead_model import ModelUnavailable
 from services.scoring.adapters.model_errors import OLLAMA, to_error, to_missing, to_too_long
 from services.scoring.adapters.model_http import Received
@@ -25,7 +25,7 @@ class OllamaModel(HostedModel):
     words = OLLAMA
 
     async def identify(self, url: str) -> str:
-        received = await self.call(url, "/api/tags", None, self._settings.answer_timeout_seconds)
+        received = await self.call(url, "/api/tags", None, LISTING_SECONDS)
         tags = self._require_answer(received)
         return _find_digest(tags, self._settings.ollama_model, url)
 

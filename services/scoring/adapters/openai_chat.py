@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from services.scoring.adapters.hosted_model import HostedModel, Inquiry, to_count
+from services.scoring.adapters.hosted_model import LISTING_SECONDS, HostedModel, Inquiry, to_count
 from services.scoring.adapters.lead_model import ModelUnavailable
 from services.scoring.adapters.model_errors import OPENAI, to_error, to_missing
 from services.scoring.adapters.model_http import Received
@@ -20,6 +20,7 @@ from services.scoring.domain.interview import ModelReply
 # nothing of the server's own settings, such as the context.
 _IDENTITY = ("id", "root", "parent", "owned_by", "meta")
 _NOT_THE_MODELS = frozenset({"n_ctx"})
+_NO_MESSAGE = object()
 _SMALLEST = {"messages": [{"role": "user", "content": "."}], "max_tokens": 1}
 
 
@@ -31,7 +32,7 @@ class OpenAiModel(HostedModel):
     async def identify(self, url: str) -> str:
         """Where the listing has no digest, a hash of what it says, labelled as such: other weights under the same name
         go unnoticed then."""
-        received = await self.call(url, "/v1/models", None, self._settings.answer_timeout_seconds)
+        received = await self.call(url, "/v1/models", None, LISTING_SECONDS)
         listed = self._require_answer(received).get("data")
         model = self._settings.ollama_model
         for item in listed if isinstance(listed, list) else []:
@@ -57,12 +58,12 @@ class OpenAiModel(HostedModel):
         choices = answer.get("choices")
         choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
         message, usage = choice.get("message"), answer.get("usage")
-        text = message.get("content") if isinstance(message, dict) else None
-        if not isinstance(text, str):
+        text = message.get("content") if isinstance(message, dict) else _NO_MESSAGE
+        if not isinstance(text, str | None):
             raise ModelUnavailable(f"{url} answered without choices[0].message.content", is_reached=True)
         usage = usage if isinstance(usage, dict) else {}
         return ModelReply(
-            text=text,
+            text=text or "",  # null by the contract: a refusal, a filter, or all tokens spent on thinking
             is_done=choice.get("finish_reason") is not None,
             is_cut=choice.get("finish_reason") == "length",
             prompt_tokens=to_count(usage, "prompt_tokens"),

@@ -20,16 +20,16 @@ def _whole(name: str, comment: str, *, null: bool = False) -> sa.Column[int]:
     return sa.Column(name, sa.BigInteger, nullable=null, comment=comment)
 
 
-def _time(name: str, comment: str) -> sa.Column[datetime]:
-    return sa.Column(name, sa.DateTime, nullable=False, comment=f"{comment} (UTC)")
+def _time(name: str, comment: str, *, null: bool = False) -> sa.Column[datetime]:
+    return sa.Column(name, sa.DateTime, nullable=null, comment=f"{comment} (UTC)")
 
 
 lead_scores = sa.Table(
     "lead_scores",
     outbound_metadata,
     _text("account_id", "analytics.dim_accounts.account_id", key=True),
-    _text("account_name", "as in the mart when scored"),
-    _text("domain", "as in the mart when scored", null=True),
+    _text("account_name", "as in the mart row dbt_run_id"),
+    _text("domain", "as in the mart row dbt_run_id", null=True),
     _whole("lead_score", "0..100: baseline_score moved by the model by at most GTM_SCORE_BOUND"),
     _whole("baseline_score", "0..100: fit_score + engagement_score, computed in the mart"),
     _whole("fit_score", "0..50"),
@@ -54,10 +54,11 @@ lead_scores = sa.Table(
     _text("pitch_source", "llm or template"),
     _text("profile_hash", "analytics.dim_accounts.profile_hash that was scored"),
     _text(
-        "input_key", "sha256 of profile_hash, prompt_version, model_digest, rules_version: equal key, equal question"
+        "input_key",
+        "sha256 of profile_hash, prompt_version, model_digest, rules_version, score_bound: equal key, equal question",
     ),
     _text("prompt_version", "hash of the prompt file"),
-    _text("rules_version", "hash of answer schema, model options, pitch policy, bound and tiers"),
+    _text("rules_version", "hash of answer schema, model options and pitch policy"),
     _text(
         "weights_version",
         "analytics.dim_accounts.weights_version: weights of the baseline; null: an older row",
@@ -68,9 +69,9 @@ lead_scores = sa.Table(
     _text("model_digest", "digest of the model's files, from the server"),
     sa.Column("temperature", sa.Float, nullable=False, comment="sampling temperature asked for"),
     _whole("seed", "seed of the last attempt; it does not reproduce an answer, which is why answers are stored"),
-    _text("dbt_run_id", "build of the mart row that was scored"),
-    _time("mart_updated_at", "dbt_updated_at of the mart row; a row from an older one never overwrites a newer"),
-    _text("job_id", "job that last wrote this row"),
+    _text("dbt_run_id", "build of the mart row whose facts these are"),
+    _time("mart_updated_at", "dbt_updated_at of that mart row; a row from an older one never overwrites a newer"),
+    _text("job_id", "job that asked about the account"),
     _whole("prompt_tokens", "over all attempts, as the server counted"),
     _whole("completion_tokens", "over all attempts, as the server counted"),
     _whole("llm_duration_ms", "over all attempts, as the server measured"),
@@ -81,6 +82,18 @@ lead_scores = sa.Table(
         null=True,
     ),
     _time("scored_at", "when this row was made"),
+    _text(
+        "facts_hash",
+        "analytics.dim_accounts.facts_hash: the exact facts that the row shows; null: an older row",
+        null=True,
+    ),
+    _text(
+        "pitch_template",
+        "the model's pitch with its slots, filled anew where facts change; null: none passed, or an older row",
+        null=True,
+    ),
+    _text("refresh_job_id", "job that last brought the facts up to date since scored_at; null: none", null=True),
+    _time("refreshed_at", "when that job did; null: not since scored_at", null=True),
     comment="One row per account: the current lead.",
 )
 
@@ -98,7 +111,7 @@ lead_score_history = sa.Table(
     _text(
         "reasons",
         "JSON list of why: kind (first, factor, clamp, baseline, llm, prompt, model, rules, weights, bound, tier, "
-        "name, activity, answer), points (signed; they add up to the change of lead_score), before, after, "
+        "name, activity, facts, answer), points (signed; they add up to the change of lead_score), before, after, "
         "explanation; null: an older row",
         null=True,
     ),
@@ -113,7 +126,7 @@ lead_score_history = sa.Table(
 score_rejects = sa.Table(
     "score_rejects",
     outbound_metadata,
-    _text("reject_id", "md5 of account_id, job_id and attempt", key=True),
+    _text("reject_id", "md5 of account_id, job_id, attempt and rejected_at", key=True),
     _text("account_id", "account that was asked about"),
     _text("job_id", "job that asked"),
     _whole("attempt", "which answer, from 1"),
@@ -129,7 +142,7 @@ def create_outbound_tables(connection: sa.Connection) -> None:
     """Create what is missing with its comments, columns of a newer release too. A repeat changes nothing; the schema
     must exist."""
     for table in outbound_metadata.sorted_tables:
-        present = _read_column_names(connection, table)
+        present = read_column_names(connection, SCHEMA, table.name)
         if not present:
             create_table(connection, table)
         missing = [column for column in table.columns if present and column.name not in present]
@@ -143,7 +156,7 @@ def create_outbound_tables(connection: sa.Connection) -> None:
 def present_columns(connection: sa.Connection, table: sa.Table) -> list[sa.ColumnElement[object]]:
     """What to select of a table: a column that an earlier release did not write yet is null, or its default. Empty: the
     table is not there."""
-    present = _read_column_names(connection, table)
+    present = read_column_names(connection, SCHEMA, table.name)
     if not present:
         return []
     return [column if column.name in present else _stand_in(column) for column in table.columns]
@@ -155,12 +168,13 @@ def read_table_names(connection: sa.Connection, schema: str) -> set[str]:
     return {str(name).lower() for name in connection.execute(listing, {"schema": schema}).scalars()}
 
 
-def _read_column_names(connection: sa.Connection, table: sa.Table) -> set[str]:
+def read_column_names(connection: sa.Connection, schema: str, table: str) -> set[str]:
+    """Columns of one table or view, in lower case on both engines; empty where it is missing."""
     listing = sa.text(
         "select column_name from information_schema.columns"
         " where lower(table_schema) = :schema and lower(table_name) = :name"
     )
-    found = connection.execute(listing, {"schema": table.schema, "name": table.name})
+    found = connection.execute(listing, {"schema": schema, "name": table})
     return {str(name).lower() for name in found.scalars()}
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from services.scoring.adapters.activity import as_told, read_history
+from services.scoring.adapters.activity import TELLS_MORE, as_told, read_history
 from services.scoring.adapters.outbound_tables import lead_score_history, lead_scores, present_columns
 from services.scoring.domain.history import add_history, to_history_row, to_shown_change
 from services.scoring.domain.tiers import LAST_TIER, TierRule, move_to_tier
@@ -80,7 +80,7 @@ def _move(
         ]
         staged = [
             *stage_rows(warehouse, connection, lead_scores, [lead for _, lead in pairs], "stored.tier <> offered.tier"),
-            *stage_rows(warehouse, connection, lead_score_history, history, "stored.changed <> offered.changed"),
+            *stage_rows(warehouse, connection, lead_score_history, history, TELLS_MORE),
         ]
         for one in staged:
             updates = _MOVED if one.target is lead_scores else None

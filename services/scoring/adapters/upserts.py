@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from services.scoring.adapters.activity import TELLS_MORE, read_history
 from services.scoring.adapters.outbound_tables import (
     create_outbound_tables,
     lead_score_history,
@@ -14,11 +15,11 @@ from services.scoring.adapters.outbound_tables import (
     present_columns,
     score_rejects,
 )
-from services.scoring.domain.history import to_changes, to_history_row
+from services.scoring.domain.history import add_history, to_changes, to_history_row
 from services.scoring.domain.interview import Refusal
 from services.scoring.domain.tiers import keep_tier
 from services.scoring.domain.written_off import WRITTEN_OFF, Outcome
-from shared.warehouse import MergeCounts, Warehouse, in_values, merge_staged, stage_rows, to_parameter
+from shared.warehouse import Warehouse, in_values, merge_staged, stage_rows, to_parameter
 
 Row = Mapping[str, Any]
 _NEVER = "1 = 0"
@@ -39,12 +40,15 @@ def upsert_batch(
     force: bool,
     before_commit: Callable[[], None],
     keeps_tier: bool = False,
-) -> MergeCounts:
-    """Leads, their history and the refused answers, all or nothing, one MERGE for each table.
+) -> set[str]:
+    """Leads, their history and the refused answers, all or nothing, one MERGE for each table; gives the accounts whose
+    lead was written.
 
     A stored lead is overwritten only by another question's answer (with `force`: by another job), and never by one that
     saw an older mart: so a worker that was given up can't double or undo anything. History gets a row where something
     that a rep would notice changed.
+
+    A job that comes by an account once more (another has overwritten its lead meanwhile) adds to its row of history.
 
     Args:
         before_commit: Called last inside the transaction; what it raises rolls all of it back.
@@ -52,29 +56,28 @@ def upsert_batch(
     """
     key = "job_id" if force else "input_key"
     with warehouse.outbound(write=True) as connection:
-        stored = _read_stored(connection, [lead["account_id"] for lead in leads], list(lead_scores.columns))
+        stored = read_leads_in(connection, [lead["account_id"] for lead in leads], list(lead_scores.columns))
         if keeps_tier:
             leads = [keep_tier(lead, stored.get(lead["account_id"])) for lead in leads]
         fresh = [lead for lead in leads if _overwrites(lead, stored.get(lead["account_id"]), key)]
-        history = [to_history_row(before, lead) for lead, before in _changed(fresh, stored)]
+        history = _to_history(connection, list(_changed(fresh, stored)))
         # All staged before the first merge: Snowflake commits at DDL, which would commit a merge before the check.
         staged = [
             *stage_rows(warehouse, connection, lead_scores, fresh, f"stored.{key} <> offered.{key} and {_IS_NEWER}"),
-            *stage_rows(warehouse, connection, lead_score_history, history, _NEVER),
+            *stage_rows(warehouse, connection, lead_score_history, history, TELLS_MORE),
             *stage_rows(warehouse, connection, score_rejects, rejects, _NEVER),
         ]
         for one in staged:
             merge_staged(connection, one.target, one.offered, update_when=one.update_when)
         before_commit()
-    inserted = sum(lead["account_id"] not in stored for lead in fresh)
-    return MergeCounts(inserted, len(fresh) - inserted, len(leads) - len(fresh))
+    return {lead["account_id"] for lead in fresh}
 
 
 def read_stored_leads(warehouse: Warehouse, account_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Current rows of these accounts by id, as stored; those without one are left out."""
     with warehouse.outbound() as connection:
         columns = present_columns(connection, lead_scores)
-        return _read_stored(connection, account_ids, columns) if columns else {}
+        return read_leads_in(connection, account_ids, columns) if columns else {}
 
 
 def read_job_totals(warehouse: Warehouse, job_id: str) -> dict[str, int]:
@@ -102,7 +105,7 @@ def read_job_totals(warehouse: Warehouse, job_id: str) -> dict[str, int]:
 
 
 def to_reject_rows(outcome: Outcome, job_id: str, rejected_at: datetime) -> list[dict[str, Any]]:
-    """A `score_rejects` row for each refused answer; the same job, account and attempt give the same key."""
+    """A `score_rejects` row for each refused answer; the same job, account, attempt and moment give the same key."""
     return [_to_reject_row(outcome.account_id, job_id, refusal, rejected_at) for refusal in outcome.refusals]
 
 
@@ -112,7 +115,7 @@ def storable(text: str) -> str:
 
 
 def _to_reject_row(account_id: str, job_id: str, refusal: Refusal, rejected_at: datetime) -> dict[str, Any]:
-    identity = "\x1f".join((account_id, job_id, str(refusal.attempt)))
+    identity = "\x1f".join((account_id, job_id, str(refusal.attempt), rejected_at.isoformat()))
     return {
         "reject_id": hashlib.md5(identity.encode(), usedforsecurity=False).hexdigest(),
         "account_id": account_id,
@@ -125,9 +128,10 @@ def _to_reject_row(account_id: str, job_id: str, refusal: Refusal, rejected_at: 
     }
 
 
-def _read_stored(
+def read_leads_in(
     connection: sa.Connection, account_ids: Sequence[str], columns: Sequence[sa.ColumnElement[Any]]
 ) -> dict[str, dict[str, Any]]:
+    """`read_stored_leads` on a connection that is open."""
     statement = sa.select(*columns).where(sa.text(in_values(connection, "account_id", "wanted")))
     rows = connection.execute(statement, {"wanted": to_parameter(account_ids)}).mappings()
     return {row["account_id"]: dict(row) for row in rows}
@@ -136,6 +140,14 @@ def _read_stored(
 def _overwrites(lead: Row, before: Row | None, key: str) -> bool:
     """The MERGE's own condition, needed here to know which leads get a history row."""
     return before is None or (before[key] != lead[key] and before["mart_updated_at"] <= lead["mart_updated_at"])
+
+
+def _to_history(connection: sa.Connection, changed: Sequence[tuple[Row, Row | None]]) -> list[dict[str, Any]]:
+    """Of one job's leads, each with what was there before."""
+    if not changed:
+        return []
+    told = read_history(connection, [lead["account_id"] for lead, _ in changed], changed[0][0]["job_id"])
+    return [add_history(told.get(lead["account_id"]), to_history_row(before, lead)) for lead, before in changed]
 
 
 def _changed(leads: Iterable[Row], stored: Mapping[str, Row]) -> Iterable[tuple[Row, Row | None]]:

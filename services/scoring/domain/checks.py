@@ -12,9 +12,11 @@ from functools import lru_cache
 from services.scoring.domain.answer import Claim
 from services.scoring.domain.findings import Finding
 from services.scoring.domain.policy import PitchPolicy
-from services.scoring.domain.profile import PITCH_SLOTS, AccountProfile, can_claim
+from services.scoring.domain.profile import PITCH_SLOTS, AccountProfile, Polarity, can_claim
+from services.scoring.domain.references import EVIDENCED, check_references
 from services.scoring.domain.render import SLOT, render_pitch, render_value
 from services.scoring.domain.statements import check_statements
+from services.scoring.domain.tokens import to_sentences
 
 _LINK = re.compile(
     r"https?:|ftp:|www\b|://"
@@ -24,8 +26,8 @@ _LINK = re.compile(
 _EMAIL = re.compile(r"@|[(\[{]\s?at\s?[)\]}]|\bmailto\b", re.I)
 _MARKUP = re.compile(r"[<>]|&[a-z]+;|&#|%[0-9a-f]{2}|\\[ux]|\]\(|```|\*\*|^#", re.I)
 _CONTROL_TOKEN = re.compile(r"<\s?\||\|\s?>|\[/?INST\]|<<SYS>>|</?s>|\b(system|assistant|user|human)\s*:", re.I)
+_THANKING = re.compile(r"(thank|for)\b|thanks\b", re.I)
 _SENTENCE_END = re.compile(r"[.!?:]\s+|^\s*|[\"“(]\s*")
-_SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _WORD = re.compile(r"[A-Za-z][A-Za-z'’-]*")
 _REPEATED = re.compile(r"\b((?:[\w{}]+[\s,]+){4}[\w{}]+)\b.*\b\1\b")
 _ODD_MARKS = re.compile(r"[^\w\s{}'’\"“”(),.;:!?&–—…-]|(?:[-.!?,;:–—…]\s*){2,}")
@@ -34,12 +36,24 @@ _OTHER_LANGUAGE_WORDS, _OTHER_LANGUAGE_SHARE = 4, 0.5
 
 
 def check_claims(claims: Iterable[Claim], profile: AccountProfile) -> list[Finding]:
-    """One finding per claim whose polarity the data contradicts."""
-    return [
-        Finding("claim-contradicts-data", f"claims: {claim.field} is not {claim.polarity} for this account.")
-        for claim in claims
-        if not can_claim(profile, claim.field, claim.polarity)
-    ]
+    """One finding per claim whose polarity the data contradicts, or that contradicts one before it."""
+    findings, said = [], dict[str, Polarity]()
+    for claim in claims:
+        if not can_claim(profile, claim.field, claim.polarity):
+            reason = f"claims: {claim.field} is not {claim.polarity} for this account."
+            findings.append(Finding("claim-contradicts-data", reason))
+        elif said.setdefault(claim.field, claim.polarity) != claim.polarity:
+            findings.append(Finding("claim-contradicts-data", f"claims: {claim.field} once, with one polarity."))
+    return findings
+
+
+def supported_claims(claims: Iterable[Claim], profile: AccountProfile) -> list[Claim]:
+    """The claims that the data bears out, one for each field: the first."""
+    kept: dict[str, Claim] = {}
+    for claim in claims:
+        if can_claim(profile, claim.field, claim.polarity):
+            kept.setdefault(claim.field, claim)
+    return list(kept.values())
 
 
 def check_pitch(template: str, profile: AccountProfile, policy: PitchPolicy) -> list[Finding]:
@@ -56,8 +70,9 @@ def check_pitch(template: str, profile: AccountProfile, policy: PitchPolicy) -> 
     ]
     plain = _without_evidenced(template, profile, policy)
     findings += _check_vocabulary(SLOT.sub(" ", plain), policy)
-    for sentence in _SENTENCE.split(plain.strip()):
+    for sentence in to_sentences(plain):
         findings += check_statements(sentence, profile, policy)
+    findings += check_references(to_sentences(plain), policy)
     length = len(template) if slots else len(render_pitch(template, profile))
     if not policy.min_chars <= length <= policy.max_chars:
         findings.append(Finding("pitch-length", f"pitch: {policy.min_chars} to {policy.max_chars} characters."))
@@ -122,7 +137,7 @@ def _check_words(text: str, profile: AccountProfile, policy: PitchPolicy) -> Ite
 
 def _check_sentences(template: str) -> Iterator[Finding]:
     """Whole sentences, each said once."""
-    sentences = [part.strip().lower() for part in _SENTENCE.split(template.strip()) if part.strip()]
+    sentences = [part.strip().lower() for part in to_sentences(template) if part.strip()]
     if not template.rstrip().endswith((".", "!", "?")):
         yield Finding("unfinished", "pitch: end with a whole sentence.")
     if len(set(sentences)) < len(sentences) or _REPEATED.search(template.lower()):
@@ -144,15 +159,24 @@ def _check_names(text: str, policy: PitchPolicy) -> Iterator[Finding]:
 def _check_evidence(template: str, profile: AccountProfile, policy: PitchPolicy) -> Iterator[Finding]:
     """What is said of the account's visits and dealings with us needs a field that shows them."""
     for field, phrases in policy.evidenced_phrases.items():
-        if not can_claim(profile, field, "positive") and _phrases(tuple(phrases)).search(template):
+        found = list(_phrases(tuple(phrases)).finditer(template))
+        if found and not can_claim(profile, field, "positive"):
             yield Finding("unsupported-statement", f"pitch: {field} does not show what it says of the account.")
+        if any(not _ends_there(match, template) for match in found):
+            yield Finding("unsupported-statement", f"pitch: say no more on {field} than that.")
+
+
+def _ends_there(phrase: re.Match[str], template: str) -> bool:
+    """Whether the phrase is all that is said: "thanks for your visit to our depot" is another visit."""
+    marks = ".!" if _THANKING.match(phrase.group()) else ",.!?"
+    return template[phrase.end() : phrase.end() + 1] in tuple(marks)
 
 
 def _without_evidenced(template: str, profile: AccountProfile, policy: PitchPolicy) -> str:
     """The pitch without what `_check_evidence` has judged."""
     for field, phrases in policy.evidenced_phrases.items():
         if can_claim(profile, field, "positive"):
-            template = _phrases(tuple(phrases)).sub("it", template)
+            template = _phrases(tuple(phrases)).sub(EVIDENCED, template)
     return template
 
 

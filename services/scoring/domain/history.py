@@ -21,6 +21,7 @@ _MATERIAL = (
     "account_name",
     "is_active",
 )
+_OF_TIER = ("tier", "next_action")
 # kind of a reason -> the column that tells it. Rows of an earlier release lack some of them: unknown, not changed.
 _VERSIONS = {
     "prompt": "prompt_version",
@@ -32,7 +33,7 @@ _VERSIONS = {
 _VERSION_WORDS = {
     "prompt": "The prompt is another one.",
     "model": "The model is another one.",
-    "rules": "Answer schema, model options, pitch policy, bound or tiers are others.",
+    "rules": "Answer schema, model options or pitch policy are others.",
     "weights": "The weights of the baseline score are others.",
     "bound": "The model may move the baseline by another number of points.",
 }
@@ -46,7 +47,8 @@ def to_changes(before: Row | None, after: Row) -> dict[str, list[Any]]:
 
 
 def to_change_reasons(before: Row | None, after: Row) -> list[Reason]:
-    """Why the lead is another one now, strongest factor first; `answer` where only the model's words differ."""
+    """Why the lead is another one now, strongest factor first; `answer` where the model's words differ, `facts` where
+    they are the same and show other facts."""
     if before is None:
         return [{"kind": "first", "points": after["lead_score"], "explanation": "Scored for the first time."}]
     reasons = [
@@ -56,8 +58,8 @@ def to_change_reasons(before: Row | None, after: Row) -> list[Reason]:
         *_other_tier(before, after),
         *_other_account(before, after),
     ]
-    if not reasons and to_changes(before, after):
-        return [{"kind": "answer", "explanation": "The model was asked again and answered otherwise."}]
+    if to_changes(before, after) and all(one["kind"] == "factor" and not one["points"] for one in reasons):
+        return [*reasons, *_same_points(before, after, has_facts=bool(reasons))]
     return reasons
 
 
@@ -83,12 +85,17 @@ def to_history_row(before: Row | None, after: Row, reasons: Sequence[Reason] | N
 
 
 def add_history(stored: Row | None, row: Row) -> dict[str, Any]:
-    """The history row of a job that changes a lead once more: one row per job tells both changes."""
+    """The history row of a job that changes a lead once more: one row per job tells both changes. A lead that the job
+    made has no tier to move from: where tiers go by capacity, its first was a stand-in."""
     if stored is None:
         return dict(row)
     earlier, later = json.loads(stored["changed"]), json.loads(row["changed"])
+    told, added = json.loads(stored["reasons"] or "[]"), json.loads(row["reasons"])
+    if any(one["kind"] == "first" for one in told):
+        later = {name: values for name, values in later.items() if name not in _OF_TIER}
+        added = [one for one in added if one["kind"] != "tier"]
     changed = {name: [earlier.get(name, values)[0], values[1]] for name, values in later.items()}
-    reasons = [*json.loads(stored["reasons"] or "[]"), *json.loads(row["reasons"])]
+    reasons = [*told, *added]
     return {
         **row,
         "previous_lead_score": stored["previous_lead_score"],
@@ -98,14 +105,16 @@ def add_history(stored: Row | None, row: Row) -> dict[str, Any]:
 
 
 def _moved_factors(before: Row, after: Row) -> list[Reason]:
-    """Signed points of each factor that moved. What clamping and rounding took away is told apart."""
+    """Signed points of each factor that moved, 0 where its value alone did. What clamping and rounding took away is
+    told apart."""
     moved = after["baseline_score"] - before["baseline_score"]
     if not before["factors"] or not after["factors"]:  # scored by a release that kept no factors
         words = f"The baseline score moved by {moved:+d}."
         return [{"kind": "baseline", "points": moved, "explanation": words}] if moved else []
     old, new = _by_name(before["factors"]), _by_name(after["factors"])
     reasons = [_moved_factor(name, old.get(name), new.get(name)) for name in sorted({*old, *new})]
-    reasons = sorted((one for one in reasons if one["points"]), key=lambda one: -abs(one["points"]))
+    reasons = [one for one in reasons if one["points"] or one["before"] != one["after"]]
+    reasons.sort(key=lambda one: -abs(one["points"]))
     left = round(moved - sum(one["points"] for one in reasons), 2)
     if left:
         words = "Fit and engagement are each clamped to 0..50 and rounded."
@@ -129,6 +138,15 @@ def _moved_factor(name: str, old: dict[str, Any] | None, new: dict[str, Any] | N
         "after": new["value"] if new else None,
         "explanation": f"{known['explanation']} ({points:+g})",
     }
+
+
+def _same_points(before: Row, after: Row, *, has_facts: bool) -> list[Reason]:
+    """Of a change that moved no points. A row of an earlier release may lack what tells: the model answered."""
+    is_same_answer = before["input_key"] == after["input_key"] and before.get("llm_answer") == after.get("llm_answer")
+    if not is_same_answer or before.get("facts_hash") == after.get("facts_hash"):
+        return [{"kind": "answer", "explanation": "The model was asked again and answered otherwise."}]
+    words = "What the pitch says of the account was brought up to date; the model was not asked again."
+    return [] if has_facts else [{"kind": "facts", "explanation": words}]
 
 
 def _moved_adjustment(before: Row, after: Row) -> list[Reason]:

@@ -9,10 +9,10 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 
 from services.scoring.domain.answer import AnswerRefused, LeadAnswer, parse_answer
-from services.scoring.domain.checks import check_claims, check_pitch
+from services.scoring.domain.checks import check_claims, check_pitch, supported_claims
 from services.scoring.domain.findings import Finding
 from services.scoring.domain.policy import PitchPolicy
-from services.scoring.domain.profile import AccountProfile, can_claim
+from services.scoring.domain.profile import AccountProfile
 from services.scoring.domain.prompt import Message, Prompt, build_messages
 from services.scoring.domain.render import render_pitch, template_pitch
 from services.scoring.domain.score import to_seed
@@ -85,7 +85,7 @@ class Interview:
     def supported_claims(self) -> list[dict[str, str]]:
         """The model's claims that the data bears out."""
         claims = self.answer.claims if self.answer else []
-        return [item.model_dump() for item in claims if can_claim(self.profile, item.field, item.polarity)]
+        return [item.model_dump() for item in supported_claims(claims, self.profile)]
 
     def count(self, reply: ModelReply) -> None:
         """Add one reply's cost."""

@@ -62,7 +62,7 @@ def to_lead_row(outcome: Interview, rules: Rules, scored_at: datetime) -> dict[s
     llm_score = answer.lead_score if answer else None
     score = final_score(profile.baseline_score, llm_score, rules.bound)
     tier = to_tier(score, rules.tiers)
-    key = input_key(profile.profile_hash, rules.prompt_version, rules.model_digest, rules.rules_version)
+    key = input_key(profile.profile_hash, rules.prompt_version, rules.model_digest, rules.rules_version, rules.bound)
     return {
         "account_id": profile.account_id,
         "account_name": profile.account_name,
@@ -79,11 +79,13 @@ def to_lead_row(outcome: Interview, rules: Rules, scored_at: datetime) -> dict[s
         "factors": _dump(all_factors(profile.factors)),
         "claims": _dump(outcome.supported_claims),
         "pitch": outcome.pitch,
+        "pitch_template": answer.pitch if answer and outcome.has_own_pitch else None,
         "next_action": to_next_action(tier, answer.next_action if answer else None),
         "proposed_action": answer.next_action if answer else None,
         "score_source": "llm" if answer else "baseline",
         "pitch_source": "llm" if outcome.has_own_pitch else "template",
         "profile_hash": profile.profile_hash,
+        "facts_hash": profile.facts_hash,
         "input_key": key,
         "prompt_version": rules.prompt_version,
         "rules_version": rules.rules_version,
@@ -102,6 +104,8 @@ def to_lead_row(outcome: Interview, rules: Rules, scored_at: datetime) -> dict[s
         "attempts": outcome.attempts,
         "llm_answer": outcome.raw_answer,
         "scored_at": scored_at,
+        "refresh_job_id": None,
+        "refreshed_at": None,
     }
 
 

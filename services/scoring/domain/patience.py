@@ -9,10 +9,11 @@ _SHORTEST_PROBE_SECONDS = 0.02
 
 
 def to_delay(base_seconds: float, tries: int, retry_after: float | None) -> float:
-    """Seconds before try number `tries` + 1: jitter under a doubling bound; the server's wish wins, bounded."""
+    """Seconds before try number `tries` + 1: jitter under a doubling bound. The server's wish wins, bounded, where it
+    is for more: one that wishes for no pause at all and refuses each time must not be asked in a tight loop."""
+    bound: float = min(_LONGEST_SECONDS, base_seconds * 2 ** (tries - 1))
     if retry_after is not None:
-        return min(retry_after, _LONGEST_SECONDS)
-    bound = min(_LONGEST_SECONDS, base_seconds * 2 ** (tries - 1))
+        return max(bound / 2, min(retry_after, _LONGEST_SECONDS))
     return random.uniform(bound / 2, bound)  # nosec B311: spreads load, hides nothing
 
 

@@ -52,6 +52,32 @@ class OwnedWords(_Frozen):
     words: Words
 
 
+class Sequels(_Frozen):
+    """How a sentence may go on once the account was spoken of, `references.py` says how.
+
+    `phrases` are beginnings; `starts` first words, `possible` those that need one of `modals` after them; `leading` the
+    first words of a clause before the main one; `objects` what follows a verb that is an order; `subordinating` what
+    may not come before a statement, the verbs of which are `states` and all others; `we` and `our` map a verb after
+    them, adverbs `between`, to what must follow it (nothing: any); what we would like to do is one of `wishes`. A
+    question about the account that begins with one of `asking` must begin as one of `questions`.
+    """
+
+    phrases: list[str]
+    starts: Words
+    leading: Words
+    objects: Words
+    modals: Words
+    possible: Words
+    states: Words
+    subordinating: Words
+    between: Words
+    wishes: Words
+    we: dict[str, Words]
+    our: dict[str, Words]
+    asking: Words
+    questions: list[str]
+
+
 class PitchPolicy(_Frozen):
     """All phrases are matched as whole words, in any letter case. `statements.py` says how the lists of words work."""
 
@@ -81,12 +107,14 @@ class PitchPolicy(_Frozen):
     embedders: Words
     telling: list[str]
     helping: Words
+    serving: Words
     offers: Words
     openers: Words
     judgements: Words
     adverbs: Words
     shares: Words
     followers: dict[str, Words]
+    sequels: Sequels
     slot_contexts: dict[str, SlotContext]
     known_names: list[str]
     company_suffixes: list[str]

@@ -116,6 +116,7 @@ class AccountProfile:
     mart_updated_at: datetime
     factors: tuple[Factor, ...] = ()
     weights_version: str | None = None
+    facts_hash: str | None = None  # of the exact facts that a lead shows
     inactive_reason: str | None = None  # why the account is no active prospect; None: it is one
 
     def factor_of(self, name: str) -> Factor | None:
@@ -146,8 +147,9 @@ def parse_values(row: Mapping[str, Any]) -> dict[str, Value]:
 def can_claim(profile: AccountProfile, name: str, polarity: Polarity) -> bool:
     """Whether the data bears out that this field speaks for (or against) the account.
 
-    The score's own factor decides where there is one: no points can't be a strength, half of the maximum or more can't
-    be a weakness. A missing or zero value is never a strength, nor a visit long ago.
+    The score's own factor decides where there is one. Of fit, half of the maximum or more is a strength and less is a
+    weakness: the least of a list still has points. Of engagement, any points are a strength, less than half of the
+    maximum can be a weakness. A missing or zero value is never a strength, nor a visit long ago.
     """
     if polarity == "neutral":
         return True
@@ -155,7 +157,10 @@ def can_claim(profile: AccountProfile, name: str, polarity: Polarity) -> bool:
     if polarity == "positive" and (value is None or _is_weak(FIELDS[name].kind, value)):
         return False
     if factor is not None and factor.max_points > 0:
-        return factor.points > 0 if polarity == "positive" else factor.points * 2 < factor.max_points
+        is_half = factor.points * 2 >= factor.max_points
+        if polarity == "negative":
+            return not is_half
+        return is_half if factor.component == "fit" else factor.points > 0
     if isinstance(value, int) and FIELDS[name].kind == "days":
         return polarity == "positive" or value > _RECENT_DAYS
     return polarity == "positive" or not value

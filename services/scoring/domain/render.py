@@ -7,14 +7,22 @@ from services.scoring.domain.names import NAMELESS, to_display_name
 from services.scoring.domain.policy import PitchPolicy
 from services.scoring.domain.profile import ACCOUNT_NAME_SLOT, FIELDS, AccountProfile, strengths
 
+VEHICLE_TYPE = "vehicle_type"
 SLOT = re.compile(r"\{([a-z0-9_]+)\}")
 _QUESTION = re.compile(r"((?:^|[.!?]\s+)(?:may|can|could|shall|would) (?:we|you)\b[^.!?]*)\.", re.IGNORECASE)
-_SENTENCE_START = re.compile(r"(?:^|(?<=[.!?]\s))[a-z]")
+_SENTENCE_START = re.compile(r"(?:^|(?<=[.!?]\s))[a-z](?!\w*[A-Z0-9])")  # not of `eBay`
 _UNIT_FOLLOWS = {
-    "fleet_size": re.compile(r"[\s-]+(\{vehicle_type\}|(vehicles?|vans?|trucks?|cars?|units?)\b)", re.IGNORECASE),
-    "employees": re.compile(r"[\s-]+(employees?|people|staff)\b", re.IGNORECASE),
     "vehicle_type": re.compile(r"[\s-]+(vehicles?|fleets?)\b", re.IGNORECASE),
 }
+# A count with the noun that the sentence gives it, and what the two may describe: `{fleet_size} {vehicle_type} fleet`.
+_COUNTED = re.compile(
+    r"\{(?P<name>fleet_size|employees)\}(?:(?P<gap>[\s-]+)"
+    r"(?P<noun>\{vehicle_type\}|(?:vehicles?|vans?|trucks?|cars?|units?|employees?|people|staff)\b))?"
+    r"(?P<described>[\s-]+(?:fleets?|company|business|teams?|operations?)\b)?",
+    re.IGNORECASE,
+)
+_ONE = {"people": "person", "staff": "employee"}
+_COUNTABLE = {"heavy equipment": "heavy-equipment vehicles"}
 
 
 def render_value(profile: AccountProfile, name: str) -> str | None:
@@ -49,13 +57,32 @@ def render_pitch(template: str, profile: AccountProfile) -> str:
         if text is None:
             raise KeyError(name)
         follows = _UNIT_FOLLOWS.get(name)
-        if follows and follows.match(template, match.end()):  # "120 vehicles trucks" -> "120 trucks"
-            text = text.removesuffix(" employees").removesuffix(" employee")
-            text = text.removesuffix(" vehicles").removesuffix(" vehicle")
+        if follows and follows.match(counted, match.end()):  # "mixed vehicles vehicles" -> "mixed vehicles"
+            text = text.removesuffix(" vehicles")
         return text
 
-    filled = SLOT.sub(fill, _QUESTION.sub(r"\1?", template)).replace(f"{NAMELESS} team", "team")
+    counted = _COUNTED.sub(lambda match: _count(match, profile), _QUESTION.sub(r"\1?", template))
+    filled = SLOT.sub(fill, counted).replace(f"{NAMELESS} team", "team")
     return _SENTENCE_START.sub(lambda start: start.group().upper(), " ".join(filled.split()))
+
+
+def _count(match: re.Match[str], profile: AccountProfile) -> str:
+    """A count and what follows it, as one says it: "1 truck", "60 heavy-equipment vehicles", "a 60-vehicle fleet"."""
+    name, noun, described = match["name"].lower(), match["noun"], match["described"] or ""
+    value = profile.values.get(name)
+    if noun == f"{{{VEHICLE_TYPE}}}":
+        noun = render_value(profile, VEHICLE_TYPE)
+        noun = noun and _COUNTABLE.get(noun, noun)
+    if value is None or (match["noun"] and noun is None) or not (noun or described):
+        return match.group()
+    noun = noun or FIELDS[name].unit[1]
+    if described and " " not in noun:
+        return f"{value:,}-{_to_one(noun)}{described}"
+    return f"{value:,}{match['gap'] or ' '}{_to_one(noun) if value == 1 else noun}{described}"
+
+
+def _to_one(noun: str) -> str:
+    return _ONE.get(noun.lower(), noun.removesuffix("s"))
 
 
 def template_pitch(profile: AccountProfile, policy: PitchPolicy) -> str:

@@ -59,13 +59,14 @@ def _to_json(item: Factor) -> dict[str, Any]:
     }
 
 
-def input_key(profile_hash: str, prompt_version: str, model_digest: str, rules_version: str) -> str:
+def input_key(profile_hash: str, prompt_version: str, model_digest: str, rules_version: str, bound: int) -> str:
     """Everything that decides an answer. Equal key: the question has been asked, and is not asked again."""
-    return hashlib.sha256("|".join((profile_hash, prompt_version, model_digest, rules_version)).encode()).hexdigest()
+    parts = (profile_hash, prompt_version, model_digest, rules_version, str(bound))
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()
 
 
 def to_rules_version(rules: Mapping[str, Any]) -> str:
-    """Short hash of the answer schema, model options, policy, bound and tiers that a row was made under."""
+    """Short hash of the answer schema, model options and pitch policy that a row was made under."""
     return hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -6,97 +6,105 @@ account is spoken of: `{account_name}`, `you`, `your ...`. Such a mention may en
 that nothing bears out. English of short sales texts; what doesn't fit is refused, not understood.
 """
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from services.scoring.domain.findings import Finding
 from services.scoring.domain.policy import PitchPolicy, SlotContext
-from services.scoring.domain.profile import ACCOUNT_NAME_SLOT, AccountProfile
+from services.scoring.domain.profile import AccountProfile
+from services.scoring.domain.tokens import CLAUSE_ENDS, NAME, Tokens, is_fact, to_tokens, token_at
 
-_TOKEN = re.compile(r"\{[a-z0-9_]+\}(?:['’]s\b)?|[a-z]+(?:['’-][a-z]+)*['’]?|[^\sa-z]", re.IGNORECASE)
-_NAME = f"{{{ACCOUNT_NAME_SLOT}}}"
-_CLAUSE_ENDS = frozenset(',;:.!?–—()"“”-…')
 _COPULAS = frozenset(("is", "are", "was", "were", "it's", "that's", "remain", "remains", "stay", "stays"))
 _BELONGING = frozenset(("at", "from", "of", "by", "in"))
 _SHARING = frozenset(("of", "each", "every", "all", "one", "any"))
 _NEAR = 3
 _KEEPING = frozenset(("keep", "keeps", "keeping"))
-_UNSUPPORTED = Finding(
+UNSUPPORTED = Finding(
     "unsupported-statement", "pitch: say nothing about {account_name}, you or your team that no slot shows."
 )
-
-Tokens = Sequence[str]
-
-
-def to_tokens(sentence: str) -> list[str]:
-    """Words in lower case with a straight apostrophe, slots, and each other character by itself."""
-    return [token.lower().replace("’", "'") for token in _TOKEN.findall(sentence)]
 
 
 def check_statements(sentence: str, profile: AccountProfile, policy: PitchPolicy) -> Iterator[Finding]:
     """Every statement of one sentence that no slot shows, and every slot that says something else where it stands."""
     tokens = to_tokens(sentence)
     for index, token in enumerate(tokens):
-        if token in policy.followers and _at(tokens, index + 1) not in policy.followers[token]:
-            yield _UNSUPPORTED
-        if token == "of" and _at(tokens, index - 1) in policy.shares and _is_of_account(_at(tokens, index + 1)):
-            yield _UNSUPPORTED
-        if _is_fact(token) or token == _NAME:
+        if token in policy.followers and token_at(tokens, index + 1) not in policy.followers[token]:
+            yield UNSUPPORTED
+        if (
+            token == "of"
+            and token_at(tokens, index - 1) in policy.shares
+            and _is_of_account(token_at(tokens, index + 1))
+            and not (token_at(tokens, index - 1) == "part" and _is_yes_or_no(tokens))
+        ):
+            yield UNSUPPORTED
+        if is_fact(token) or token == NAME:
             yield from _check_place(tokens, index, policy)
-        if token == _NAME and _at(tokens, index - 1) in policy.helping:
+        if _is_served(tokens, index, policy):
             if not policy.offers.intersection(_clause_before(tokens, index)):
-                yield _UNSUPPORTED
+                yield UNSUPPORTED
     mentions = list(_find_mentions(tokens, profile, policy))
     if any(end is None or not _says_nothing(tokens, start, end, policy) for start, end in mentions):
-        yield _UNSUPPORTED
-    is_of_account = any(_at(tokens, start - 1) in _BELONGING for start, _ in mentions)
-    is_ours = _at(tokens, 0) in policy.openers or _at(tokens, 0) in policy.verbs
+        yield UNSUPPORTED
+    is_of_account = any(token_at(tokens, start - 1) in _BELONGING for start, _ in mentions)
+    is_ours = token_at(tokens, 0) in policy.openers or token_at(tokens, 0) in policy.verbs
     if is_of_account and not is_ours and not sentence.rstrip().endswith("?"):
-        yield _UNSUPPORTED
+        yield UNSUPPORTED
     words = f" {' '.join(tokens)} "
-    if (mentions or any(map(_is_fact, tokens))) and any(f" {phrase} " in words for phrase in policy.telling):
-        yield _UNSUPPORTED
+    if (mentions or any(map(is_fact, tokens))) and any(f" {phrase} " in words for phrase in policy.telling):
+        yield UNSUPPORTED
     is_judgement = _COPULAS.intersection(tokens) and policy.judgements.intersection(tokens)
     if mentions and is_judgement and not sentence.rstrip().endswith("?"):
         yield Finding("unsupported-statement", "pitch: do not judge the account's work or troubles.")
+
+
+def _is_yes_or_no(tokens: Tokens) -> bool:
+    """As "Are vehicles part of your business?" is."""
+    return tokens[0] in ("is", "are") and tokens[-1] == "?"
+
+
+def _is_served(tokens: Tokens, index: int, policy: PitchPolicy) -> bool:
+    """Whether the account is what somebody helps or shows something: it has our software, unless that is an offer."""
+    before = token_at(tokens, index - 1)
+    if tokens[index] == NAME:
+        return before in policy.helping
+    return tokens[index] == "your" and index > 1 and before in policy.serving
 
 
 def _find_mentions(tokens: Tokens, profile: AccountProfile, policy: PitchPolicy) -> Iterator[tuple[int, int | None]]:
     """Where the account is spoken of: first token, and the one after the last; None where it is said to own something
     that the data doesn't show."""
     for index, token in enumerate(tokens):
-        if token == _NAME:
-            yield index, index + 1 + (_at(tokens, index + 1) in ("team", "teams"))
+        if token == NAME:
+            yield index, index + 1 + (token_at(tokens, index + 1) in ("team", "teams"))
         elif token in ("you", "you'd"):
             yield index, index + 1
-        elif token in ("your", "its", f"{_NAME}'s"):
+        elif token in ("your", "its", f"{NAME}'s"):
             yield index, _end_of_owned(tokens, index + 1, profile, policy)
 
 
 def _end_of_owned(tokens: Tokens, index: int, profile: AccountProfile, policy: PitchPolicy) -> int | None:
     """The token after the noun that `your` belongs to."""
-    while _at(tokens, index) in policy.owned_adjectives or _at(tokens, index) == "{industry}":
+    while token_at(tokens, index) in policy.owned_adjectives or token_at(tokens, index) == "{industry}":
         index += 1
     start = index
     while True:
-        token = _at(tokens, index)
+        token = token_at(tokens, index)
         evidence = policy.evidence_of.get(token)
         if evidence is not None:
             if evidence and not any(profile.values.get(field) for field in evidence):
                 return None
-        elif token == "of" and index > start and _is_fact(_at(tokens, index + 1)):
+        elif token == "of" and index > start and is_fact(token_at(tokens, index + 1)):
             pass  # "its fleet of {fleet_size}"
-        elif not _is_fact(token):
-            return index if index > start or _at(tokens, start - 1) == "{industry}" else None
+        elif not is_fact(token):
+            return index if index > start or token_at(tokens, start - 1) == "{industry}" else None
         index += 1
 
 
 def _says_nothing(tokens: Tokens, start: int, end: int, policy: PitchPolicy) -> bool:
     """Whether what follows a mention leaves the account as the data has it."""
-    following, before = _at(tokens, end), _at(tokens, start - 1)
+    following, before = token_at(tokens, end), token_at(tokens, start - 1)
     if before in policy.not_before:
         return False
-    if following in _CLAUSE_ENDS or following == "$" or following in policy.modals or tokens[start] == "you'd":
+    if following in CLAUSE_ENDS or following == "$" or following in policy.modals or tokens[start] == "you'd":
         return True
     if following in policy.stating_verbs and _states_facts(tokens, end + 1, policy):
         return True
@@ -110,7 +118,7 @@ def _says_nothing(tokens: Tokens, start: int, end: int, policy: PitchPolicy) -> 
     if following in policy.verbs or following == "be":
         return governed
     if following in ("and", "or"):
-        return _joins(_at(tokens, end + 1), governed, policy)
+        return _joins(token_at(tokens, end + 1), governed, policy)
     return following in policy.neutral_followers or following in policy.adverbs or following.startswith("{")
 
 
@@ -130,20 +138,20 @@ def _joins(following: str, governed: bool, policy: PitchPolicy) -> bool:
 
 def _states_facts(tokens: Tokens, index: int, policy: PitchPolicy) -> bool:
     """Whether facts' slots are all that is stated from here to the end of the clause."""
-    while _at(tokens, index) in policy.stating_between:
+    while token_at(tokens, index) in policy.stating_between:
         index += 1
-    if not _is_fact(_at(tokens, index)):
+    if not is_fact(token_at(tokens, index)):
         return False
-    while _is_fact(_at(tokens, index)) or _at(tokens, index) in policy.stated_with:
+    while is_fact(token_at(tokens, index)) or token_at(tokens, index) in policy.stated_with:
         index += 1
-    if _at(tokens, index) in policy.stating_verbs:  # "... and runs {fleet_size}"
-        return _at(tokens, index - 1) == "and" and _states_facts(tokens, index + 1, policy)
-    return _at(tokens, index) == "$" or _at(tokens, index) in _CLAUSE_ENDS
+    if token_at(tokens, index) in policy.stating_verbs:  # "... and runs {fleet_size}"
+        return token_at(tokens, index - 1) == "and" and _states_facts(tokens, index + 1, policy)
+    return token_at(tokens, index) == "$" or token_at(tokens, index) in CLAUSE_ENDS
 
 
 def _clause_before(tokens: Tokens, start: int) -> Tokens:
     begin = start
-    while begin > 0 and tokens[begin - 1] not in _CLAUSE_ENDS:
+    while begin > 0 and tokens[begin - 1] not in CLAUSE_ENDS:
         begin -= 1
     return tokens[begin:start]
 
@@ -156,10 +164,13 @@ def _check_place(tokens: Tokens, index: int, policy: PitchPolicy) -> Iterator[Fi
 
 
 def _fits_after(tokens: Tokens, index: int, place: SlotContext, policy: PitchPolicy) -> bool:
-    one = _at(tokens, index - 1)
-    if one in _CLAUSE_ENDS:
+    one = token_at(tokens, index - 1)
+    if one in CLAUSE_ENDS:
         one = ","
-    before_it = (f"{_at(tokens, index - 2)} {one}", f"{_at(tokens, index - 3)} {_at(tokens, index - 2)} {one}")
+    before_it = (
+        f"{token_at(tokens, index - 2)} {one}",
+        f"{token_at(tokens, index - 3)} {token_at(tokens, index - 2)} {one}",
+    )
     if "<verb>" in place.after and one in policy.verb_forms:
         return True
     return one in place.after or any(words in place.after for words in before_it)
@@ -168,27 +179,16 @@ def _fits_after(tokens: Tokens, index: int, place: SlotContext, policy: PitchPol
 def _fits_before(tokens: Tokens, index: int, place: SlotContext, policy: PitchPolicy) -> bool:
     if not place.before:
         return True
-    one = _at(tokens, index + 1)
-    if one in _CLAUSE_ENDS or one == "$":
+    one = token_at(tokens, index + 1)
+    if one in CLAUSE_ENDS or one == "$":
         one = ","
     kinds = {"<verb>": policy.verbs, "<adverb>": policy.adverbs}
     for kind, words in kinds.items():
         if (kind in place.before and one in words) or (
-            f"{one} {kind}" in place.before and _at(tokens, index + 2) in words
+            f"{one} {kind}" in place.before and token_at(tokens, index + 2) in words
         ):
             return True
-    return one in place.before or f"{one} {_at(tokens, index + 2)}" in place.before
-
-
-def _at(tokens: Tokens, index: int) -> str:
-    """The token there; `^` before the first, `$` after the last."""
-    if index < 0:
-        return "^"
-    return tokens[index] if index < len(tokens) else "$"
-
-
-def _is_fact(token: str) -> bool:
-    return token.startswith("{") and not token.startswith(_NAME)
+    return one in place.before or f"{one} {token_at(tokens, index + 2)}" in place.before
 
 
 def _is_of_account(token: str) -> bool:

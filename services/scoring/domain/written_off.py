@@ -29,6 +29,20 @@ class WrittenOff:
 
 
 Outcome = Interview | WrittenOff
+
+
+@dataclass(frozen=True)
+class Superseded:
+    """An answer that was not stored: the account's lead is of a newer mart, or another job's of the same question."""
+
+    interview: Interview
+
+    @property
+    def account_id(self) -> str:
+        """Of its profile."""
+        return self.interview.account_id
+
+
 """What an account's turn comes to."""
 
 

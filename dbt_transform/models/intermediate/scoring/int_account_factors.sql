@@ -16,7 +16,12 @@ with weighed as (
         ) as points,
         weights.max_points,
         replace(
-            weights.explanation, '{value}', replace(coalesce(factor_values.value_text, 'unknown'), '_', ' ')
+            weights.explanation,
+            '{value}',
+            case
+                when factor_values.value_number >= 1000 then {{ with_thousands("factor_values.value_number") }}
+                else replace(coalesce(factor_values.value_text, 'unknown'), '_', ' ')
+            end
         ) as explanation
     from {{ ref("int_account_factor_values") }} as factor_values
     inner join {{ ref("int_scoring_weights") }} as weights

@@ -23,12 +23,15 @@ clamped as (
 scored as (
     select
         accounts.account_id,
+        accounts.account_name,
+        accounts.domain,
         accounts.industry,
         accounts.region,
         accounts.vehicle_type,
         accounts.lifecycle_stage,
         accounts.employees,
         accounts.fleet_size,
+        engagement.visits_30d,
         engagement.visits_90d,
         engagement.high_intent_visits_90d,
         engagement.days_since_last_visit,
@@ -65,5 +68,20 @@ select
         {#- Other weights give other factors, which a rep is shown, also where the score stays in its five. #}
         || '|' || '{{ var("weights_version", "unversioned") }}'
     ) as profile_hash,
+    {#- What a lead shows of the account, exactly: all that its factors judge and its pitch may name. #}
+    md5(
+        industry
+        || '|' || region
+        || '|' || vehicle_type
+        {%- for number in [
+            "employees", "fleet_size", "visits_30d", "visits_90d", "high_intent_visits_90d", "days_since_last_visit",
+            "engaged_contacts_90d", "open_opportunities", "open_pipeline_usd",
+        ] %}
+        || '|' || coalesce(cast({{ number }} as varchar), 'none')
+        {%- endfor %}
+        || '|' || '{{ var("weights_version", "unversioned") }}'
+        || '|' || coalesce(domain, '')
+        || '|' || account_name
+    ) as facts_hash,
     {{ audit_columns() }}
 from scored

@@ -35,6 +35,7 @@ select
     scored.engagement_score,
     scored.baseline_score,
     scored.profile_hash,
+    scored.facts_hash,
     cast('{{ var("weights_version", "unversioned") }}' as varchar) as weights_version,
     accounts.created_at,
     {{ audit_columns() }}
