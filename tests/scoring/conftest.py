@@ -22,7 +22,8 @@ _DDL = (
         employees integer, fleet_size integer, visits_90d integer, high_intent_visits_90d integer,
         days_since_last_visit integer, engaged_contacts_90d integer, open_opportunities integer,
         open_pipeline_usd decimal(18,2), is_active_prospect boolean, fit_score integer, engagement_score integer,
-        baseline_score integer, profile_hash text, facts_hash text, weights_version text, dbt_run_id text, dbt_updated_at timestamp)""",
+        baseline_score integer, profile_hash text, facts_hash text, weights_version text,
+        dbt_run_id text, dbt_updated_at timestamp)""",
     """create table if not exists analytics.fct_account_score_factors (
         account_id text, factor text, component text, value text, points decimal(6,2), max_points decimal(6,2),
         explanation text, dbt_run_id text, dbt_updated_at timestamp)""",
