@@ -173,8 +173,9 @@ def _mirror(connection: sa.Connection, path: Path, catalog: str) -> None:
 
 def _spill_beside(connection: sa.Connection, path: Path) -> None:
     """What doesn't fit into memory goes beside the file, into a folder of this connection's own, which DuckDB makes
-    when it needs it and removes at the end. By itself it takes the working directory for a database in memory, which may be
-    read-only, and one folder with the same file names for all who read a file at once."""
+    when it needs it and removes at the end. By itself it takes the working directory for a database in memory, which
+    may be read-only, and one folder with the same file names for all who read a file at once.
+    """
     folder = path.with_name(f"{path.name}.spill-{os.getpid()}-{threading.get_ident()}")
     connection.exec_driver_sql(f"set temp_directory = '{_quoted(folder)}'")
 
