@@ -8,6 +8,7 @@ from typing import Any
 
 from services.scoring.domain.interview import Interview
 from services.scoring.domain.policy import PitchPolicy
+from services.scoring.domain.profile import AccountProfile
 from services.scoring.domain.prompt import Prompt
 from services.scoring.domain.score import all_factors, final_score, input_key, to_rules_version, to_tier, top_reasons
 from services.scoring.settings import ScoringSettings
@@ -56,6 +57,23 @@ def to_rules(
     )
 
 
+def to_shown_facts(profile: AccountProfile, lead_score: int) -> dict[str, Any]:
+    """What a row of `lead_scores` shows of its account, and of which mart row it is; asked about or only refreshed."""
+    return {
+        "account_name": profile.account_name,
+        "domain": profile.domain,
+        "lead_score": lead_score,
+        "baseline_score": profile.baseline_score,
+        "fit_score": profile.fit_score,
+        "engagement_score": profile.engagement_score,
+        "reasons": _dump(top_reasons(profile.factors, profile.baseline_score, lead_score)),
+        "factors": _dump(all_factors(profile.factors)),
+        "facts_hash": profile.facts_hash,
+        "dbt_run_id": profile.dbt_run_id,
+        "mart_updated_at": profile.mart_updated_at,
+    }
+
+
 def to_lead_row(outcome: Interview, rules: Rules, scored_at: datetime) -> dict[str, Any]:
     """Every column of `lead_scores`. Without a readable answer the score is the baseline and says so."""
     profile, answer = outcome.profile, outcome.answer
@@ -65,18 +83,11 @@ def to_lead_row(outcome: Interview, rules: Rules, scored_at: datetime) -> dict[s
     key = input_key(profile.profile_hash, rules.prompt_version, rules.model_digest, rules.rules_version, rules.bound)
     return {
         "account_id": profile.account_id,
-        "account_name": profile.account_name,
-        "domain": profile.domain,
-        "lead_score": score,
-        "baseline_score": profile.baseline_score,
-        "fit_score": profile.fit_score,
-        "engagement_score": profile.engagement_score,
+        **to_shown_facts(profile, score),
         "llm_score": llm_score,
         "tier": tier,
         "is_active": profile.inactive_reason is None,
         "inactive_reason": profile.inactive_reason,
-        "reasons": _dump(top_reasons(profile.factors, profile.baseline_score, score)),
-        "factors": _dump(all_factors(profile.factors)),
         "claims": _dump(outcome.supported_claims),
         "pitch": outcome.pitch,
         "pitch_template": answer.pitch if answer and outcome.has_own_pitch else None,
@@ -85,7 +96,6 @@ def to_lead_row(outcome: Interview, rules: Rules, scored_at: datetime) -> dict[s
         "score_source": "llm" if answer else "baseline",
         "pitch_source": "llm" if outcome.has_own_pitch else "template",
         "profile_hash": profile.profile_hash,
-        "facts_hash": profile.facts_hash,
         "input_key": key,
         "prompt_version": rules.prompt_version,
         "rules_version": rules.rules_version,
@@ -95,8 +105,6 @@ def to_lead_row(outcome: Interview, rules: Rules, scored_at: datetime) -> dict[s
         "model_digest": rules.model_digest,
         "temperature": rules.temperature,
         "seed": outcome.seed,
-        "dbt_run_id": profile.dbt_run_id,
-        "mart_updated_at": profile.mart_updated_at,
         "job_id": rules.job_id,
         "prompt_tokens": outcome.prompt_tokens,
         "completion_tokens": outcome.completion_tokens,

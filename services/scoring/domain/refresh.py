@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 from services.scoring.domain.answer import AnswerRefused, parse_answer
 from services.scoring.domain.checks import check_pitch
-from services.scoring.domain.lead import Rules, to_next_action
+from services.scoring.domain.lead import Rules, to_next_action, to_shown_facts
 from services.scoring.domain.policy import PitchPolicy
 from services.scoring.domain.profile import AccountProfile, can_claim
 from services.scoring.domain.render import render_pitch, template_pitch
-from services.scoring.domain.score import all_factors, final_score, to_tier, top_reasons
+from services.scoring.domain.score import final_score, to_tier
 from services.scoring.domain.tiers import TierRule
 
 Row = Mapping[str, Any]
@@ -46,23 +46,13 @@ def refresh_lead(
     claims = [one for one in json.loads(stored["claims"]) if can_claim(profile, one["field"], one["polarity"])]
     return {
         **stored,
-        "account_name": profile.account_name,
-        "domain": profile.domain,
-        "lead_score": score,
-        "baseline_score": profile.baseline_score,
-        "fit_score": profile.fit_score,
-        "engagement_score": profile.engagement_score,
+        **to_shown_facts(profile, score),
         "tier": tier,
-        "reasons": _dump(top_reasons(profile.factors, profile.baseline_score, score)),
-        "factors": _dump(all_factors(profile.factors)),
         "claims": _dump(claims),
         "pitch": render_pitch(template, profile) if template and is_own else template_pitch(profile, policy),
         "pitch_source": "llm" if is_own else "template",
         "pitch_template": template,
         "next_action": to_next_action(tier, stored["proposed_action"] or stored["next_action"]),
-        "facts_hash": profile.facts_hash,
-        "dbt_run_id": profile.dbt_run_id,
-        "mart_updated_at": profile.mart_updated_at,
         "refresh_job_id": rules.job_id,
         "refreshed_at": now,
     }
