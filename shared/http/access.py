@@ -1,73 +1,168 @@
 """Who may call: closed by default.
 
-With GTM_API_TOKEN every call carries it as a bearer token. Without one a service starts only as GTM_ENV=local, and
-answers callers of its own machine alone, who call it by a loopback name.
+A route declares the scope that it needs: `dependencies=[require_scope("read")]`. A caller shows an API key as a bearer
+token; the operations database knows the keys (shared/access/). Without one, a service that runs as GTM_ENV=local
+answers callers of its own machine who call it by a loopback name, and nobody else.
 """
 
-import hmac
 import ipaddress
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
 
-from fastapi import Request
-from fastapi.security import HTTPBearer
+from fastapi import FastAPI, Request
+from fastapi.params import Depends as Dependency
 
-from shared.errors import GtmError, TerminalError
-from shared.logging import get_logger
-from shared.settings import AppSettings, app_settings
+from shared.access.audit import AuditEvent
+from shared.access.callers import Caller, local_caller
+from shared.access.key_ring import KeyRing
+from shared.access.key_store import KeyStore
+from shared.access.keys import SCOPES, Scope
+from shared.access.recorder import AccessRecorder
+from shared.access.refusals import Forbidden, ScopeMissing, Unauthorised
+from shared.access.retired import require_no_retired_setting
+from shared.errors import GtmError
+from shared.logging import current_request_id, get_logger
+from shared.operations.database import OperationsDatabase
+from shared.operations.outages import OUTAGES
+from shared.settings import app_settings
 
 log = get_logger(__name__)
 
-_LOOPBACK_NAME = re.compile(r"(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]+)?", re.IGNORECASE)
+_LOOPBACK_NAME: Final = re.compile(r"(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]+)?", re.IGNORECASE)
+_OF_PROXIES: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+_HOW: Final = "Send the header `Authorization: Bearer <key>`; `gtm keys create` makes a key."
 
-bearer_scheme = HTTPBearer(auto_error=False, description="GTM_API_TOKEN")
+
+class RequireScope:
+    """Dependency of a route: a caller with this scope, then in `request.state.caller`.
+
+    On the way that most calls take it waits for nothing: no thread, no database.
+    """
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+
+    async def __call__(self, request: Request) -> None:
+        caller = await identify(request)
+        request.state.caller = caller
+        if self.scope not in caller.scopes:
+            raise ScopeMissing(caller, self.scope)
 
 
-def require_closed(settings: AppSettings) -> None:
-    """At start: refuse to run open to a network.
+_REQUIRED: Final = {scope: RequireScope(scope) for scope in SCOPES}
+
+
+async def require(request: Request, scope: Scope) -> None:
+    """For a route that asks for a key only under some setting: raises as `identify()` does, and ScopeMissing."""
+    await _REQUIRED[scope](request)
+
+
+def require_scope(scope: Scope) -> Dependency:
+    """For a route's or router's `dependencies`; routes of the product take it by `guarded()`, with the rate limit."""
+    return Dependency(_REQUIRED[scope])
+
+
+def install_access(app: FastAPI, database: OperationsDatabase) -> None:
+    """Opens nothing until a call comes."""
+    app.state.keys = KeyRing(KeyStore(database))
+
+
+@contextmanager
+def access_control(app: FastAPI) -> Iterator[None]:
+    """Around serving: says who is let in, and writes down who was not.
 
     Raises:
-        TerminalError: `open-service`, in production without GTM_API_TOKEN.
+        TerminalError: `setting-retired`.
     """
-    if settings.api_token is not None:
-        return
-    if settings.env != "local":
-        raise TerminalError(
-            "GTM_API_TOKEN is not set. Set it (`openssl rand -hex 32`), or GTM_ENV=local to serve this machine only.",
-            code="open-service",
-            title="The service would be open to everyone",
-        )
-    log.warning("serving_without_token", callers="this machine only", reason="GTM_ENV=local and no GTM_API_TOKEN")
+    require_no_retired_setting()
+    if app_settings().env == "local":
+        log.warning("serving_without_keys", callers="this machine, and whoever has a key", reason="GTM_ENV=local")
+    else:
+        _warn_without_keys(app)
+    with AccessRecorder(app.state.database) as app.state.recorder:
+        yield
 
 
-async def require_caller(request: Request) -> None:
-    """Dependency of every route but health, metrics, webhooks (those carry signatures), and the API's own description
-    (/docs, /openapi.json), which holds nothing of the data or the project."""
-    settings = app_settings()
-    if settings.api_token is None:
-        if not _is_loopback(request):
-            raise _forbidden("Without GTM_API_TOKEN this service answers its own machine only.")
-        if not _LOOPBACK_NAME.fullmatch(request.headers.get("host", "")):
-            # A page in this machine's browser whose name was made to resolve to 127.0.0.1 (DNS rebinding) comes from
-            # the loopback too, but it can't change the Host header.
-            raise _forbidden("Without GTM_API_TOKEN this service answers to localhost, 127.0.0.1 and [::1] only.")
-        return
-    credentials = await bearer_scheme(request)
-    given = credentials.credentials.encode() if credentials else b""
-    if not hmac.compare_digest(given, settings.api_token.get_secret_value().encode()):
-        raise GtmError(
-            "Send the header `Authorization: Bearer <GTM_API_TOKEN>`.",
-            code="unauthorised",
-            title="Not authorised",
-            status=401,
-        )
-
-
-def _forbidden(detail: str) -> GtmError:
-    return GtmError(f"{detail} Set the token to serve others.", code="forbidden", title="Forbidden", status=403)
-
-
-def _is_loopback(request: Request) -> bool:
+def _warn_without_keys(app: FastAPI) -> None:
+    """Nobody can call until there is a key: that is closed enough to start with."""
     try:
-        return request.client is not None and ipaddress.ip_address(request.client.host).is_loopback
-    except ValueError:
+        if not KeyStore(app.state.database).has_active():
+            log.warning("no_active_api_key", mend="gtm keys create, or python -m shared.access create in a container")
+    except OUTAGES as error:
+        log.warning("api_keys_not_readable", reason=type(error).__name__)
+
+
+async def identify(request: Request) -> Caller:
+    """Who calls.
+
+    Raises:
+        Unauthorised: no key, or none that counts.
+        Forbidden: without a key, from elsewhere than this machine.
+        TransientError: `operations-unavailable`.
+    """
+    given = request.headers.getlist("authorization")
+    if not given and app_settings().env == "local":
+        return _local_caller(request)
+    if not given:
+        raise Unauthorised(_HOW, is_given=False)
+    scheme, _, text = given[0].partition(" ")
+    if len(given) > 1 or scheme.lower() != "bearer":
+        raise Unauthorised(f"One header `Authorization` of the scheme Bearer is wanted. {_HOW}")
+    keys: KeyRing = request.app.state.keys
+    caller = await keys.identify(text.strip(" "), caller_address(request))
+    assert caller.key_id is not None
+    request.app.state.recorder.note_use(caller.key_id)
+    return caller
+
+
+async def may_see_internals(request: Request) -> bool:
+    """Whether an open route may show more than everybody's: nobody is refused, whoever has no key with `read` sees
+    less."""
+    try:
+        return "read" in (await identify(request)).scopes
+    except GtmError:
         return False
+
+
+def note_refusal(request: Request, error: GtmError) -> None:
+    """Into the audit log, coalesced: a 401 or 403 that a route answers, webhooks' among them."""
+    caller = getattr(request.state, "caller", None) or Caller("anonymous", address=caller_address(request))
+    is_webhook = error.code.startswith("webhook")
+    event = AuditEvent(
+        action="webhook.refused" if is_webhook else "call.refused",
+        caller=caller,
+        target=getattr(request.scope.get("route"), "path", None),  # as declared: what was sent may be anything
+        status=error.status,
+        request_id=current_request_id(),
+        detail={"code": error.code},
+    )
+    request.app.state.recorder.note_refusal(event)
+
+
+def caller_address(request: Request) -> str | None:
+    """The peer's IP address; behind a proxy that uvicorn trusts (FORWARDED_ALLOW_IPS) the one that the proxy names."""
+    try:
+        return ipaddress.ip_address(request.client.host).compressed if request.client else None
+    except ValueError:  # a proxy may name anything
+        return None
+
+
+def _local_caller(request: Request) -> Caller:
+    address = caller_address(request)
+    if address is None or not ipaddress.ip_address(address).is_loopback:
+        raise _not_local("answers its own machine only")
+    if any(name in request.headers for name in _OF_PROXIES):
+        # A proxy on this machine calls from the loopback on behalf of anybody.
+        raise _not_local("answers no proxy")
+    hosts = request.headers.getlist("host")
+    if len(hosts) != 1 or not _LOOPBACK_NAME.fullmatch(hosts[0]):
+        # A page in this machine's browser whose name was made to resolve to 127.0.0.1 (DNS rebinding) comes from the
+        # loopback too, but it can't change the Host header.
+        raise _not_local("answers to localhost, 127.0.0.1 and [::1] only")
+    return local_caller(address)
+
+
+def _not_local(what: str) -> Forbidden:
+    return Forbidden(f"Without a key this service {what}. {_HOW}", code="forbidden", title="Forbidden")

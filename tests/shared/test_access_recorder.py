@@ -1,0 +1,127 @@
+"""Refused calls and uses of keys: written once each, however many there are, and whoever is away meanwhile."""
+
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from shared.access.audit import AuditEvent, read_entries, verify_chain
+from shared.access.callers import COMMAND_LINE, Caller
+from shared.access.key_store import KeyStore
+from shared.access.recorder import MOST_WINDOWS, WINDOW_SECONDS, AccessRecorder
+from shared.operations.database import OperationsDatabase
+from tests.conftest import wait_until
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def recorder(operations: OperationsDatabase, clock: Clock) -> AccessRecorder:
+    """Not entered: the test says when it writes."""
+    return AccessRecorder(operations, clock=clock)
+
+
+def refusal(address: str = "192.0.2.1", code: str = "unauthorised", target: str = "/v1/jobs") -> AuditEvent:
+    return AuditEvent("call.refused", Caller("anonymous", address=address), target, 401, "r1", detail={"code": code})
+
+
+def rows(database: OperationsDatabase) -> list[tuple[Any, ...]]:
+    """The oldest first: address, code, route, number."""
+    log = reversed(read_entries(database, limit=1000))
+    return [(entry["address"], entry["detail"]["code"], entry["target"], entry["count"]) for entry in log]
+
+
+def test_the_first_refusal_is_written_at_once_and_a_minute_of_others_is_one_row(
+    operations: OperationsDatabase, recorder: AccessRecorder, clock: Clock
+) -> None:
+    recorder.note_refusal(refusal())
+    recorder.write_due()
+    first = ("192.0.2.1", "unauthorised", "/v1/jobs", 1)
+    assert rows(operations) == [first]
+    for _ in range(500):
+        recorder.note_refusal(refusal())
+    clock.now += WINDOW_SECONDS - 1
+    recorder.write_due()
+    assert rows(operations) == [first]
+    clock.now += 1
+    recorder.write_due()
+    assert rows(operations) == [first, ("192.0.2.1", "unauthorised", None, 500)]
+    recorder.note_refusal(refusal())  # the next minute begins anew
+    recorder.write_due()
+    assert rows(operations)[2:] == [first]
+
+
+def test_a_flood_from_everywhere_costs_a_bounded_number_of_rows_and_loses_no_call(
+    operations: OperationsDatabase, recorder: AccessRecorder, clock: Clock
+) -> None:
+    calls = 0
+    for minute in range(3):
+        for number in range(400):
+            recorder.note_refusal(refusal(f"198.51.{minute}.{number % 200}"))
+            calls += 1
+            if number % 100 == 0:
+                recorder.write_due()
+        clock.now += WINDOW_SECONDS
+        recorder.write_due()
+    written = rows(operations)
+    assert len(written) <= 3 * 2 * (MOST_WINDOWS + 1)
+    assert sum(row[3] for row in written) == calls
+    assert {row[0] for row in written} > {None, "198.51.0.0"}
+
+
+def test_what_can_not_be_written_stays_owed(
+    operations: OperationsDatabase, recorder: AccessRecorder, clock: Clock
+) -> None:
+    key_id = KeyStore(operations).create("sync", ["run"], caller=COMMAND_LINE).stored.key_id
+
+    def cut(*_: object) -> None:
+        raise sa.exc.OperationalError("insert", {}, ConnectionError("away"))
+
+    sa.event.listen(operations.engine, "before_cursor_execute", cut)
+    recorder.note_use(key_id)
+    recorder.note_refusal(refusal())
+    recorder.note_refusal(refusal(code="scope-missing"))
+    recorder.write_due()
+    recorder.note_refusal(refusal())
+    sa.event.remove(operations.engine, "before_cursor_execute", cut)
+    recorder.write_due()
+    recorder.write_due(is_last=True)
+    refused = [row for row in read_entries(operations, limit=9) if row["action"] == "call.refused"]
+    assert sorted((row["detail"]["code"], row["count"]) for row in refused) == [
+        ("scope-missing", 1),
+        ("unauthorised", 2),
+    ]
+    assert KeyStore(operations).read_all()[0].last_used_at is not None
+
+
+def test_a_use_is_stored_once_a_minute(operations: OperationsDatabase, recorder: AccessRecorder, clock: Clock) -> None:
+    keys = KeyStore(operations)
+    key_id = keys.create("sync", ["run"], caller=COMMAND_LINE).stored.key_id
+    writes: list[str] = []
+    sa.event.listen(operations.engine, "before_cursor_execute", lambda *event: writes.append(event[2]))
+    for seconds in (0, 1, 58.9, 0.1, 30):
+        clock.now += seconds
+        recorder.note_use(key_id)
+        recorder.write_due()
+    assert sum(statement.lower().startswith("update api_keys") for statement in writes) == 2
+    assert keys.read_all()[0].last_used_at is not None
+
+
+def test_while_it_serves_a_thread_writes_and_the_end_leaves_nothing_owed(operations: OperationsDatabase) -> None:
+    with AccessRecorder(operations) as recorder:
+        recorder.note_refusal(refusal())
+        wait_until(lambda: rows(operations), "the first refusal is written")
+        recorder.note_refusal(refusal())
+    assert [row[3] for row in rows(operations)] == [1, 1]
+    assert verify_chain(operations).is_whole
