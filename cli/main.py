@@ -1,14 +1,16 @@
-"""The `gtm` command: every verb is one call of the REST API; `doctor` and `warehouse init` come before it."""
+"""The `gtm` command: a verb is one call of the REST API; `doctor`, `warehouse`, `keys` and `audit` work without it."""
 
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Literal
 
 import typer
 
+from cli.audit import audit_app
 from cli.builds import failures, nodes
 from cli.checks import exit_code_of, render_check
 from cli.doctor import doctor
 from cli.jobs import jobs_app
+from cli.keys import keys_app
 from cli.options import EXIT_CODES, ForceOption, JsonOption, LimitOption, OptionOption, WatchOption, parse_options
 from cli.render import render_lead, render_leads
 from cli.score import score_app
@@ -27,6 +29,8 @@ app = typer.Typer(
 app.add_typer(jobs_app, name="jobs", epilog=EXIT_CODES)
 app.add_typer(score_app, name="score", epilog=EXIT_CODES)
 app.add_typer(warehouse_app, name="warehouse", epilog=EXIT_CODES)
+app.add_typer(keys_app, name="keys", epilog=EXIT_CODES)
+app.add_typer(audit_app, name="audit", epilog=EXIT_CODES)
 app.command(epilog=EXIT_CODES)(doctor)
 app.command(epilog=EXIT_CODES)(nodes)
 app.command(epilog=EXIT_CODES)(failures)
@@ -73,7 +77,7 @@ def run(
             sync={"source": source, "mode": mode, "options": parse_options(option)},
             scoring={"limit": limit, "force": force},
         )
-        gtm.start("ingest", "/v1/pipelines", request, watch=watch)
+        gtm.start(request, watch=watch)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -114,7 +118,7 @@ def sync(
             checked = gtm.client.check_files(request)
             gtm.output.json(checked.to_json()) if as_json else render_check(gtm.output, checked)
             raise typer.Exit(exit_code_of(checked))
-        gtm.start("ingest", "/v1/syncs", request, watch=watch)
+        gtm.start(request, watch=watch)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -135,7 +139,7 @@ def build(
     """Build and test the marts with dbt."""
     with session(as_json=as_json) as gtm:
         request = to_request(BuildRequest, select=select, full_refresh=full_refresh, retry_of=retry)
-        gtm.start("transform", "/v1/builds", request, watch=watch)
+        gtm.start(request, watch=watch)
 
 
 @app.command(epilog=EXIT_CODES)

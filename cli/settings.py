@@ -1,4 +1,4 @@
-"""Where the services are and which token opens them.
+"""Where the services are and which key opens them.
 
 A GTM_*_URL setting wins; else the local stack's `endpoints.json`; else the ports that the local stack takes by default.
 """
@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 
 from cli.errors import BadSetting, to_bad_setting, url_setting
+from shared.access.keys import parse_key
+from shared.access.retired import find_retired_setting
 from shared.settings import EnvSettings
 
 SERVICES: Final = ("ingest", "transform", "scoring")
@@ -27,8 +29,15 @@ class CliSettings(EnvSettings):
     ingest_url: str | None = Field(None, validation_alias="GTM_INGEST_URL")
     transform_url: str | None = Field(None, validation_alias="GTM_TRANSFORM_URL")
     scoring_url: str | None = Field(None, validation_alias="GTM_SCORING_URL")
-    api_token: SecretStr | None = Field(None, validation_alias="GTM_API_TOKEN")
+    api_key: SecretStr | None = Field(None, validation_alias="GTM_API_KEY")
     data_dir: Path = Field(Path("var"), validation_alias="GTM_DATA_DIR")
+
+    @field_validator("api_key")
+    @classmethod
+    def _is_a_key(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None and parse_key(key.get_secret_value()) is None:
+            raise ValueError("a key as `gtm keys create` printed it is wanted: gtm_, twelve characters, _, forty-three")
+        return key
 
     @property
     def endpoints_path(self) -> Path:
@@ -45,11 +54,14 @@ class Endpoint:
 
 
 def read_settings() -> CliSettings:
-    """Raises BadSetting naming each setting that is wrong."""
+    """Raises BadSetting naming each setting that is wrong, and GTM_API_TOKEN where no key has taken its place."""
     try:
-        return CliSettings()
+        settings = CliSettings()
     except ValidationError as error:
         raise to_bad_setting(error) from None
+    if settings.api_key is None and (mend := find_retired_setting()):
+        raise BadSetting(mend)
+    return settings
 
 
 class DemoSettings(EnvSettings):

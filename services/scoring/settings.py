@@ -84,6 +84,8 @@ class WebhookSettings(EnvSettings):
     """Which senders of webhooks are believed. Each door is shut without its settings; only the API reads them."""
 
     secret: SecretStr | None = Field(None, validation_alias="GTM_WEBHOOK_SECRET")
+    require_key: bool = Field(False, validation_alias="GTM_WEBHOOK_REQUIRE_KEY")
+    """Generic events need an API key with the scope `webhook` beside their signature."""
     public_url: str | None = Field(None, pattern=r"^https?://[^\s?#]+$", validation_alias="GTM_PUBLIC_URL")
     """What comes before `/v1` in the addresses that senders were told."""
     hubspot_secret: SecretStr | None = Field(None, validation_alias="GTM_HUBSPOT_WEBHOOK_SECRET")

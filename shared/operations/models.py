@@ -42,6 +42,7 @@ class Job(Base):
         sa.Index("ix_jobs_created", "created_at", "id"),
         sa.Index("ix_jobs_kind_finished", "kind", "finished_at"),
         sa.Index("ix_jobs_lane", "lane", "state"),
+        sa.Index("ix_jobs_waiting", "queue", "state"),
     )
 
     id: Mapped[str] = mapped_column(sa.String(36), primary_key=True)
@@ -62,6 +63,7 @@ class Job(Base):
     attempts: Mapped[int] = mapped_column(default=0)  # claims, a killed worker's included
     fence: Mapped[int] = mapped_column(default=0)
     lease_until: Mapped[datetime | None]
+    progressed_at: Mapped[datetime | None]  # when its worker last got on; a heartbeat alone does not count
     worker: Mapped[str | None] = mapped_column(sa.String(255))
     cancel_requested_at: Mapped[datetime | None]
     dispatched_at: Mapped[datetime | None]
@@ -74,10 +76,11 @@ class Job(Base):
 
 
 class IdempotencyKey(Base):
-    """One row per `Idempotency-Key` that started a job: the same key and body always answer with that job."""
+    """One row per caller and `Idempotency-Key` that started a job: the same key and body always answer with that job."""
 
     __tablename__ = "idempotency_keys"
 
+    caller: Mapped[str] = mapped_column(sa.String(64), primary_key=True)  # a key's id; "": of a time before keys
     key: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
     operation: Mapped[str] = mapped_column(sa.String(64), primary_key=True)  # the same key may serve two routes
     body_hash: Mapped[str] = mapped_column(sa.String(64))
@@ -218,3 +221,39 @@ class BuildNode(Base):
     tested: Mapped[list[str] | None] = mapped_column(sa.JSON)  # of a failed test: the models that it looks at
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
+
+
+class ApiKey(Base):
+    """One row per API key that was ever made; the key itself is nowhere. Revoked and expired ones stay."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (sa.Index("ix_api_keys_name", "name"),)
+
+    key_id: Mapped[str] = mapped_column(sa.String(12), primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(63))  # who uses it; two active keys may share one, for a rotation
+    secret_hash: Mapped[str] = mapped_column(sa.String(64))  # SHA-256, hexadecimal
+    scopes: Mapped[list[str]] = mapped_column(sa.JSON)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]  # at most a minute old, by the clock of the API that was called
+
+
+class AuditEntry(Base):
+    """One row per thing that somebody did or was refused, chained by hashes. Never changed: triggers refuse it."""
+
+    __tablename__ = "audit_log"
+
+    seq: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True, autoincrement=False)  # 1, 2, 3, without a gap
+    at: Mapped[datetime]
+    actor: Mapped[str] = mapped_column(sa.String(63))  # a key's name, or local, cli, webhook, anonymous
+    key_id: Mapped[str | None] = mapped_column(sa.String(12))
+    address: Mapped[str | None] = mapped_column(sa.String(64))
+    action: Mapped[str] = mapped_column(sa.String(32))
+    target: Mapped[str | None] = mapped_column(sa.String(255))  # a job's or key's id; of a refused call its route
+    status: Mapped[int | None]  # what was answered over HTTP
+    count: Mapped[int]  # refusals that this row stands for; else 1
+    request_id: Mapped[str | None] = mapped_column(sa.String(64))
+    detail: Mapped[dict[str, Any]]
+    prev_hash: Mapped[str] = mapped_column(sa.String(64))  # `hash` of the row before
+    hash: Mapped[str] = mapped_column(sa.String(64))  # SHA-256 of all other columns (shared/access/audit.py)
