@@ -3,6 +3,7 @@
 Messages carry a job's id and nothing else; the request is read from the job's row.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -57,8 +58,38 @@ def lane_of(kind: JobKind, request: Mapping[str, Any]) -> str | None:
 QUEUES = sorted({queue for _, queue in TASKS.values()})
 
 
+MOST_LEVELS = 32  # of nesting, which no request of ours comes near
+
+
 class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _can_be_kept(cls, content: Any) -> Any:
+        """A request is stored and told again: in JSON, by either database."""
+        _refuse_unkeepable(content, MOST_LEVELS)
+        return content
+
+
+def _refuse_unkeepable(value: Any, levels: int) -> None:
+    """JSON that Python reads and a database, or the answer that tells it, can't hold.
+
+    Raises:
+        ValueError: a NUL character, half of a surrogate pair, NaN or an infinity, or more nesting than `levels`.
+    """
+    if isinstance(value, str):
+        if "\0" in value:
+            raise ValueError("a text holds a NUL character")
+        if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+            raise ValueError("a text holds half of a surrogate pair")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("NaN and Infinity are no JSON")
+    elif isinstance(value, dict | list):
+        if not levels:
+            raise ValueError(f"nested in more than {MOST_LEVELS} levels")
+        for part in (*value, *value.values()) if isinstance(value, dict) else value:
+            _refuse_unkeepable(part, levels - 1)
 
 
 class SyncRequest(_Request):

@@ -2,6 +2,7 @@
 
     GtmError                     has a problem `code`, an HTTP status and a mend
     ├── TransientError           the same call may succeed later: retried with backoff
+    │   └── Overloaded           too much at once (429)
     └── TerminalError            repeating changes nothing: fails at once and says why
         ├── InvalidRequest       what the caller sent is wrong (422)
         └── NotFound             the thing named does not exist (404)
@@ -9,20 +10,32 @@
 A flow raises these; tasks.py turns them into the job's `error`, http.py into `application/problem+json` (RFC 9457).
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from collections.abc import Mapping
 from typing import Any, ClassVar
+
+from shared.redaction import redact_values
+
+
+def problem_type(code: str) -> str:
+    """RFC 9457's `type`: a path that every service serves (docs/problems.md), whatever name it is called by."""
+    return f"/problems/{code}"
 
 
 class GtmError(Exception):
     """An error with an address: what went wrong, and in `detail` the mend.
 
-    `code` is stable and ends the problem's `type` (docs/problems.md#<code>). Extensions are JSON values that name the
-    field, the row or the node; they must not hold personal data or secrets.
+    `code` is stable and ends the problem's `type`. Extensions are JSON values that name the field, the row or the node;
+    they must not hold personal data or secrets.
     """
 
     code: str
     status: int
     title: str
     is_transient: ClassVar[bool] = False
+    headers: Mapping[str, str] = MappingProxyType({})
+    """Of the response, beside the problem: what the status asks for (RFC 9110)."""
 
     def __init__(self, detail: str, *, code: str, title: str, status: int = 500, **extensions: Any) -> None:
         super().__init__(detail)
@@ -33,24 +46,36 @@ class GtmError(Exception):
         self.extensions = extensions
 
     def to_problem(self) -> dict[str, Any]:
-        """RFC 9457 members; `detail` says what to do about it."""
-        return {
-            "type": f"https://fleet-gtm.example/problems/{self.code}",
-            "title": self.title,
-            "status": self.status,
-            "detail": self.detail,
-            "code": self.code,
-            **self.extensions,
-        }
+        """RFC 9457 members; `detail` says what to do about it. Secrets that came into a text are taken out of it."""
+        problem: dict[str, Any] = redact_values(
+            {
+                "type": problem_type(self.code),
+                "title": self.title,
+                "status": self.status,
+                "detail": self.detail,
+                "code": self.code,
+                **self.extensions,
+            }
+        )
+        return problem
 
 
 class TransientError(GtmError):
     """The same call may succeed later."""
 
     is_transient = True
+    headers = {"Retry-After": "5"}
 
     def __init__(self, detail: str, *, code: str, title: str, status: int = 503, **extensions: Any) -> None:
         super().__init__(detail, code=code, title=title, status=status, **extensions)
+
+
+class Overloaded(TransientError):
+    """The caller asks for more than can be taken for another `retry_after` seconds (429): nothing was accepted."""
+
+    def __init__(self, detail: str, *, code: str, title: str, retry_after: int, **extensions: Any) -> None:
+        super().__init__(detail, code=code, title=title, status=429, **extensions)
+        self.headers = {"Retry-After": str(retry_after)}
 
 
 class TerminalError(GtmError):

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import FastAPI, Request
 
 from services.ingest.adapters.files.watch import FolderWatch
 from services.ingest.adapters.sources import check_source_files, validate_sync_request
@@ -12,11 +12,11 @@ from services.ingest.adapters.states import OperationsSourceStates
 from services.ingest.domain.file_check import FilesCheck
 from services.ingest.settings import ingest_settings
 from shared.contracts import JobKind, PipelineRequest, SyncRequest
-from shared.http import IdempotencyKeyHeader, create_app, start_job, start_responses
-from shared.http.access import require_caller
+from shared.http import add_start, create_app, guarded
+from shared.http.media import require_json
 from shared.http.problems import problem_responses
-from shared.jobs.view import JobView
 from shared.logging import get_logger
+from shared.operations.database import OperationsDatabase
 
 log = get_logger(__name__)
 
@@ -52,20 +52,32 @@ def _watching(app: FastAPI) -> Iterator[None]:
 app = create_app("ingest", "Lands CRM and marketing data in RAW, unchanged and idempotently.", alongside=_watching)
 
 
-@app.post(
+def _check_sync(body: SyncRequest, _database: OperationsDatabase) -> None:
+    validate_sync_request(body, ingest_settings())
+
+
+def _check_pipeline(body: PipelineRequest, _database: OperationsDatabase) -> None:
+    validate_sync_request(body.sync, ingest_settings())
+
+
+add_start(
+    app,
     "/v1/syncs",
-    status_code=202,
+    JobKind.SYNC,
+    SyncRequest,
     operation_id="startSync",
     summary="Read one source and land it",
-    tags=["syncs"],
-    responses=start_responses(),
-    dependencies=[Depends(require_caller)],
+    check=_check_sync,
 )
-def start_sync(
-    body: SyncRequest, request: Request, response: Response, idempotency_key: IdempotencyKeyHeader = None
-) -> JobView:
-    validate_sync_request(body, ingest_settings())
-    return start_job(request, response, JobKind.SYNC, body, idempotency_key)
+add_start(
+    app,
+    "/v1/pipelines",
+    JobKind.PIPELINE,
+    PipelineRequest,
+    operation_id="startPipeline",
+    summary="Sync, build, score, as one job with three children",
+    check=_check_pipeline,
+)
 
 
 @app.post(
@@ -73,26 +85,10 @@ def start_sync(
     operation_id="checkFiles",
     summary="Say what a sync of files would land and reject; lands nothing",
     tags=["syncs"],
-    responses=problem_responses(401, 422, 503),
-    dependencies=[Depends(require_caller)],
+    responses=problem_responses(422),
+    dependencies=[*guarded("run"), require_json()],
 )
 def check_files(body: SyncRequest, request: Request) -> FilesCheck:
     """Reads every mapped file to its end before it answers: that takes as long as reading them."""
     states = OperationsSourceStates(request.app.state.database, job_id="", fence=0)
     return check_source_files(body, ingest_settings(), states)
-
-
-@app.post(
-    "/v1/pipelines",
-    status_code=202,
-    operation_id="startPipeline",
-    summary="Sync, build, score, as one job with three children",
-    tags=["pipelines"],
-    responses=start_responses(),
-    dependencies=[Depends(require_caller)],
-)
-def start_pipeline(
-    body: PipelineRequest, request: Request, response: Response, idempotency_key: IdempotencyKeyHeader = None
-) -> JobView:
-    validate_sync_request(body.sync, ingest_settings())
-    return start_job(request, response, JobKind.PIPELINE, body, idempotency_key)

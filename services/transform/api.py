@@ -22,11 +22,10 @@ from services.transform.domain.run_results import NodeStatus
 from services.transform.settings import transform_settings
 from shared.contracts import BuildRequest, JobKind
 from shared.errors import NotFound
-from shared.http import IdempotencyKeyHeader, create_app, start_job, start_responses
-from shared.http.access import require_caller
+from shared.http import add_start, create_app, guarded
 from shared.http.problems import problem_responses
 from shared.jobs.store import is_ended
-from shared.jobs.view import JobView
+from shared.operations.database import OperationsDatabase
 from shared.settings import warehouse_settings
 from shared.warehouse import Warehouse, open_warehouse
 
@@ -44,22 +43,21 @@ def require_build(build_id: str, request: Request) -> None:
         find_build(session, build_id)
 
 
-@app.post(
+def _check_build(body: BuildRequest, database: OperationsDatabase) -> None:
+    if body.retry_of is not None:  # the worker looks again, then at the settings too
+        read_remainder(database, body.retry_of)
+
+
+add_start(
+    app,
     "/v1/builds",
-    status_code=202,
+    JobKind.BUILD,
+    BuildRequest,
     operation_id="startBuild",
     summary="Run dbt build, or what an earlier build left undone",
-    tags=["builds"],
-    responses={**start_responses(), **problem_responses(404, 409)},
-    dependencies=[Depends(require_caller)],
+    check=_check_build,
+    refusals=(404, 409),
 )
-def start_build(
-    body: BuildRequest, request: Request, response: Response, idempotency_key: IdempotencyKeyHeader = None
-) -> JobView:
-    is_known = idempotency_key is not None and request.app.state.store.has_started(JobKind.BUILD, idempotency_key)
-    if body.retry_of is not None and not is_known:  # the worker looks again, then at the settings too
-        read_remainder(request.app.state.database, body.retry_of)
-    return start_job(request, response, JobKind.BUILD, body, idempotency_key)
 
 
 @app.get(
@@ -67,8 +65,8 @@ def start_build(
     operation_id="listBuildNodes",
     summary="What each model and test of a build did, in their order",
     tags=["builds"],
-    responses=problem_responses(401, 404, 422),
-    dependencies=[Depends(require_caller)],
+    responses=problem_responses(404, 422),
+    dependencies=guarded("read"),
 )
 def list_build_nodes(
     build_id: str,
@@ -86,8 +84,8 @@ def list_build_nodes(
     summary="Rows that a test found; they may hold personal data",
     description="`node` is a test's name or unique_id. The rows are those of the last build that ran the test.",
     tags=["builds"],
-    responses=problem_responses(401, 404, 410, 422, 503),
-    dependencies=[Depends(require_caller)],
+    responses=problem_responses(404, 410, 422),
+    dependencies=guarded("admin"),
 )
 def list_failed_rows(
     build_id: str,
@@ -109,8 +107,8 @@ def list_failed_rows(
     description="`event: node` with an id, then `event: job`. Last-Event-ID takes up where a lost stream stopped.",
     tags=["builds"],
     response_class=EventSourceResponse,
-    responses=problem_responses(401, 404),
-    dependencies=[Depends(require_caller), Depends(require_build)],
+    responses=problem_responses(404),
+    dependencies=[*guarded("read"), Depends(require_build)],
 )
 async def follow_build(
     build_id: str, request: Request, last_event_id: Annotated[str | None, Header(alias="Last-Event-ID")] = None
@@ -128,7 +126,7 @@ async def follow_build(
         await asyncio.sleep(_POLL_SECONDS)
 
 
-@app.get("/docs/dbt", include_in_schema=False, dependencies=[Depends(require_caller)])
+@app.get("/docs/dbt", include_in_schema=False, dependencies=guarded("read"))
 def redirect_to_docs() -> RedirectResponse:
     return RedirectResponse("dbt/")
 
@@ -139,8 +137,8 @@ def redirect_to_docs() -> RedirectResponse:
     summary="The dbt project's documentation: models, columns, tests, lineage",
     tags=["docs"],
     response_class=FileResponse,
-    responses=problem_responses(401, 403, 404),
-    dependencies=[Depends(require_caller)],
+    responses=problem_responses(404),
+    dependencies=guarded("read"),
 )
 def read_project_docs() -> FileResponse:
     path = transform_settings().dbt_docs_path

@@ -1,6 +1,7 @@
 """What the three APIs have in common: `create_app()`, starting jobs, reading jobs, problems, health."""
 
 from shared.http.app import create_app
-from shared.http.starting import IdempotencyKeyHeader, start_job, start_responses
+from shared.http.guarding import guarded
+from shared.http.starting import add_start
 
-__all__ = ["IdempotencyKeyHeader", "create_app", "start_job", "start_responses"]
+__all__ = ["add_start", "create_app", "guarded"]

@@ -4,24 +4,23 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from importlib.metadata import PackageNotFoundError, version
 
-import structlog
-from asgi_correlation_id import CorrelationIdMiddleware, correlation_id
 from fastapi import FastAPI
-from fastapi_offline import FastAPIOffline
 
 from shared.celery_app import make_celery
 from shared.http import health, jobs
-from shared.http.access import require_closed
-from shared.http.body_limit import BodyLimit
-from shared.http.problems import REQUEST_ID_HEADER, install_problem_handlers
+from shared.http.access import access_control, install_access
+from shared.http.docs_pages import install_docs
+from shared.http.frame import Frame
+from shared.http.job_reads import JobReads
+from shared.http.openapi import describe
+from shared.http.problem_pages import problem_pages
+from shared.http.problems import install_problem_handlers
+from shared.http.rates import RateLimits
 from shared.jobs.dispatch import Dispatcher
 from shared.jobs.store import JobStore
 from shared.logging import configure_logging
-from shared.operations.database import operations_database
+from shared.operations.database import REQUEST_PATIENCE, operations_database
 from shared.settings import app_settings, queue_settings
-
-_MAX_BODY_BYTES = 1024 * 1024
-
 
 Alongside = Callable[[FastAPI], AbstractContextManager[None]]
 
@@ -31,46 +30,43 @@ def create_app(service: str, summary: str, *, alongside: Alongside = lambda _app
 
     `alongside` is entered while it serves, with the job store and the dispatcher in the app's state.
     """
-    app: FastAPI = FastAPIOffline(
+    app = FastAPI(
         title=f"Fleet GTM {service}",
         summary=summary,
         version=_version(),
-        redoc_url=None,
+        openapi_url=None,  # as GTM_API_DOCS has it
         lifespan=_lifespan,
         generate_unique_id_function=lambda route: route.name,
     )
-    database = operations_database()
+    database = operations_database(patience=REQUEST_PATIENCE)
     app.state.service = service
     app.state.alongside = alongside
     app.state.database = database
     app.state.store = JobStore(database)
+    install_access(app, database)
     install_problem_handlers(app)
-    app.add_middleware(BodyLimit, max_bytes=_MAX_BODY_BYTES)
-    app.add_middleware(CorrelationIdMiddleware, header_name=REQUEST_ID_HEADER)
     health.install_metrics(app, database)
+    app.add_middleware(Frame)
     app.include_router(health.router)
     app.include_router(jobs.router)
+    app.include_router(problem_pages())
+    describe(app)
+    install_docs(app, app_settings())
     return app
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    configure_logging(processors=[_add_request_id])
-    require_closed(app_settings())
+    configure_logging()
     app.state.redis = health.connect_redis(queue_settings())
     app.state.dispatcher = Dispatcher(make_celery(app.state.service, is_producer=True))
-    with app.state.alongside(app):
+    app.state.rates = RateLimits(app_settings().rate_limit_per_minute)
+    app.state.job_reads = JobReads(app.state.database)
+    with access_control(app), app.state.alongside(app):
         yield
+    app.state.job_reads.close()
     app.state.dispatcher.close()
     app.state.redis.close()
-
-
-def _add_request_id(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Every line that is written while a request is answered can be found by the response's X-Request-ID."""
-    request_id = correlation_id.get()
-    if request_id:
-        event.setdefault("request_id", request_id)
-    return event
 
 
 def _version() -> str:

@@ -1,66 +1,110 @@
 """`/v1/jobs` of every service: all read the same operations database."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import BeforeValidator
 
 from shared.contracts import JobKind, JobState
-from shared.http.access import require_caller
+from shared.errors import InvalidRequest
+from shared.http.guarding import guarded
+from shared.http.job_reads import JobReads, to_job_response
 from shared.http.problems import problem_responses
-from shared.jobs.store import JobStore, is_ended
+from shared.jobs.store import JobStore
 from shared.jobs.view import JobPage, JobView
+from shared.logging import current_request_id
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"], dependencies=[Depends(require_caller)])
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
-_POLL_SECONDS = 0.5
+_POLL_SECONDS: Final = 0.5
+_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_WAIT: Final = {"description": "seconds, while the job has not ended", "schema": {"type": "integer"}}
+_TAG: Final = {"description": "of the job's state: send it as If-None-Match", "schema": {"type": "string"}}
+_READ: Final = {200: {"headers": {"ETag": _TAG, "Retry-After": _WAIT}}}
+_UNCHANGED: Final = {304: {"description": "The job is as the ETag says", "headers": {"ETag": _TAG}}}
+
+JobId = Annotated[str, Path(examples=["0195e7a2-4c1f-7c3e-9b1a-0123456789ab"])]
 
 
-def job_store(request: Request) -> JobStore:
-    """The app's store."""
+def _require_date(text: object) -> object:
+    """Pydantic would take a number for seconds since 1970."""
+    if isinstance(text, str) and _DATE.match(text) is None:
+        raise ValueError("a moment such as 2026-11-01T00:00:00Z is wanted")
+    return text
+
+
+Moment = Annotated[datetime, BeforeValidator(_require_date)]
+
+
+def _job_store(request: Request) -> JobStore:
     store: JobStore = request.app.state.store
     return store
 
 
-Store = Annotated[JobStore, Depends(job_store)]
+async def _job_reads(request: Request) -> JobReads:
+    reads: JobReads = request.app.state.job_reads
+    return reads
 
 
-def require_job(job_id: str, store: Store) -> None:
+Store = Annotated[JobStore, Depends(_job_store)]
+Reads = Annotated[JobReads, Depends(_job_reads)]
+
+
+async def require_job(job_id: JobId, reads: Reads) -> None:
     """Raises NotFound while that can still be the answer: a stream's 200 is sent before its first event is made."""
-    store.get(job_id)
+    await reads.get(job_id)
 
 
-@router.get("", operation_id="listJobs", summary="Jobs, newest first", responses=problem_responses(401, 422))
+@router.get(
+    "",
+    operation_id="listJobs",
+    summary="Jobs, newest first",
+    responses=problem_responses(422),
+    dependencies=guarded("read"),
+)
 def list_jobs(
     store: Store,
     kind: JobKind | None = None,
     state: JobState | None = None,
-    created_after: Annotated[datetime | None, Query(description="UTC where it has no offset")] = None,
-    cursor: str | None = None,
+    created_after: Annotated[
+        Moment | None, Query(description="UTC where it has no offset", examples=["2026-11-01T00:00:00Z"])
+    ] = None,
+    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> JobPage:
     return store.page(kind=kind, state=state, created_after=_to_utc(created_after), cursor=cursor, limit=limit)
 
 
-@router.get("/{job_id}", operation_id="getJob", summary="One job", responses=problem_responses(401, 404))
-def get_job(job_id: str, store: Store, response: Response) -> JobView:
-    job = store.get(job_id)
-    if not is_ended(job):
-        response.headers["Retry-After"] = "1"
-    return job
+@router.get(
+    "/{job_id}",
+    operation_id="getJob",
+    summary="One job",
+    description="Poll it no sooner than `Retry-After` says, with the last `ETag` as `If-None-Match`.",
+    response_model=JobView,
+    responses={**_READ, **_UNCHANGED, **problem_responses(404)},
+    dependencies=guarded("read"),
+)
+async def get_job(
+    job_id: JobId, reads: Reads, if_none_match: Annotated[str | None, Header(alias="If-None-Match")] = None
+) -> Response:
+    return to_job_response(await reads.get(job_id), if_none_match)
 
 
 @router.post(
     "/{job_id}/cancel",
     operation_id="cancelJob",
     summary="Stop a job at its next batch",
-    responses=problem_responses(401, 404),
+    description="A waiting job ends at once, a running one at its next batch, an ended one stays as it is.",
+    responses=problem_responses(404),
+    dependencies=guarded("run"),
 )
-def cancel_job(job_id: str, store: Store, request: Request) -> JobView:
-    started = store.cancel(job_id)
+def cancel_job(job_id: JobId, store: Store, request: Request) -> JobView:
+    started = store.cancel(job_id, request_id=current_request_id(), actor=request.state.caller)
     request.app.state.dispatcher.dispatch(started.tickets)
     return started.job
 
@@ -69,22 +113,30 @@ def cancel_job(job_id: str, store: Store, request: Request) -> JobView:
     "/{job_id}/events",
     operation_id="followJob",
     summary="The job's progress as server-sent events, until it ends",
+    description="`event: job`, whose data is the job as `getJob` gives it; one each time that something has changed.",
     response_class=EventSourceResponse,
-    responses=problem_responses(401, 404),
-    dependencies=[Depends(require_job)],
+    responses=problem_responses(404),
+    dependencies=[*guarded("read"), Depends(require_job)],
 )
-async def follow_job(job_id: str, store: Store) -> AsyncIterator[ServerSentEvent]:
+async def follow_job(job_id: JobId, reads: Reads) -> AsyncIterator[ServerSentEvent]:
     previous = ""
     while True:
-        job = await asyncio.to_thread(store.get, job_id)
-        current = job.model_dump_json()
-        if current != previous:
-            previous = current
-            yield ServerSentEvent(raw_data=current, event="job")
-        if is_ended(job):
+        job = await reads.get(job_id)
+        if job.etag != previous:
+            previous = job.etag
+            yield ServerSentEvent(raw_data=job.content.decode(), event="job")
+        if job.is_ended:
             return
         await asyncio.sleep(_POLL_SECONDS)
 
 
 def _to_utc(moment: datetime | None) -> datetime | None:
-    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+    """Raises InvalidRequest for one whose UTC is outside of the calendar."""
+    if moment is None:
+        return None
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError as error:
+        raise InvalidRequest(
+            "created_after: there is no such moment in UTC.", errors=[{"field": "created_after", "message": str(error)}]
+        ) from error

@@ -1,40 +1,104 @@
-"""Starting a job over REST: commit, answer 202, then publish."""
+"""Starting a job over REST: check, commit, answer 202, then publish."""
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, Final, TypeVar
 
-from asgi_correlation_id import correlation_id
-from fastapi import Header, Request, Response
+from fastapi import FastAPI, Header, Request, Response
 from pydantic import BaseModel
 
 from shared.contracts import JobKind
+from shared.http.guarding import caller_name, guarded
+from shared.http.media import require_json
 from shared.http.problems import problem_responses
 from shared.jobs.store import JobStore
 from shared.jobs.view import JobView
+from shared.logging import current_request_id
+from shared.operations.database import OperationsDatabase
+from shared.settings import operations_settings
+
+POLL_SECONDS: Final = 1  # what a caller is asked to wait before it looks at a job that has not ended
 
 IdempotencyKeyHeader = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
+        min_length=1,
         max_length=255,
-        description="The same key and body give the same job; the same key with another body gives 422.",
+        pattern=r"^[!-~]([ -~]*[!-~])?$",
+        examples=["nightly-2026-11-23"],
+        description="Printable ASCII. The same key and body give the same job, also while it runs and for as long as "
+        "the job is kept; the same key with another body gives 422. Keys of different callers have nothing to do with "
+        "each other.",
     ),
 ]
+RequestT = TypeVar("RequestT", bound=BaseModel)
+Check = Callable[[RequestT, OperationsDatabase], None]
 
 
-def start_responses() -> dict[int | str, dict[str, Any]]:
-    """For a start route's `responses`."""
-    headers = {"Location": {"description": "/v1/jobs/{id}", "schema": {"type": "string"}}}
-    return {202: {"description": "Accepted", "headers": headers}, **problem_responses(401, 422, 503)}
+def add_start(
+    app: FastAPI,
+    path: str,
+    kind: JobKind,
+    model: type[RequestT],
+    *,
+    operation_id: str,
+    summary: str,
+    check: Check[RequestT] | None = None,
+    refusals: tuple[int, ...] = (),
+) -> None:
+    """The route that starts jobs of a kind: the one way in which every service does it.
+
+    `check` raises for what can't be carried out; `refusals` are its statuses beside 422. A repeat of a start that was
+    accepted is answered with its job, whatever has changed since, so it is not checked again.
+    """
+
+    def start(body: Any, request: Request, response: Response, idempotency_key: IdempotencyKeyHeader = None) -> JobView:
+        store: JobStore = request.app.state.store
+        known = idempotency_key and store.has_started(kind, idempotency_key, caller=caller_name(request))
+        if check is not None and not known:
+            check(body, request.app.state.database)
+        return _start(request, response, kind, body, idempotency_key)
+
+    start.__annotations__["body"] = model
+    start.__name__ = operation_id
+    app.add_api_route(
+        path,
+        start,
+        methods=["POST"],
+        status_code=202,
+        operation_id=operation_id,
+        summary=summary,
+        tags=[path.rpartition("/")[2]],
+        responses=_start_responses(refusals),
+        dependencies=[*guarded("run"), require_json()],
+    )
 
 
-def start_job(
+def _start(
     request: Request, response: Response, kind: JobKind, body: BaseModel, idempotency_key: str | None
 ) -> JobView:
     """The committed job. Publishing happens after the commit and never delays or fails the answer."""
     store: JobStore = request.app.state.store
     started = store.start(
-        kind, body.model_dump(mode="json"), idempotency_key=idempotency_key, request_id=correlation_id.get()
+        kind,
+        body.model_dump(mode="json"),
+        idempotency_key=idempotency_key,
+        request_id=current_request_id(),
+        queue_limit=operations_settings().queue_limit,
+        actor=request.state.caller,
     )
     request.app.state.dispatcher.dispatch(started.tickets)
     response.headers["Location"] = f"/v1/jobs/{started.job.id}"
+    response.headers["Retry-After"] = str(POLL_SECONDS)
     return started.job
+
+
+def _start_responses(refusals: tuple[int, ...]) -> dict[int | str, dict[str, Any]]:
+    headers = {
+        "Location": {"description": "/v1/jobs/{id}", "schema": {"type": "string", "format": "uri-reference"}},
+        "Retry-After": {"description": "seconds until a first look is worth it", "schema": {"type": "integer"}},
+    }
+    of_job = {"parameters": {"job_id": "$response.body#/id"}}
+    links = {name: {"operationId": name} | of_job for name in ("getJob", "cancelJob")}
+    accepted = {"description": "Accepted: the job is stored", "headers": headers, "links": links}
+    return {202: accepted, **problem_responses(422, *refusals)}

@@ -19,6 +19,7 @@ from shared.contracts import (
     SyncRequest,
     lane_of,
 )
+from shared.logging import current_request_id
 from shared.operations.models import Job
 
 _NARROWING: Final = ("objects", "since", "until", "records")
@@ -30,6 +31,8 @@ class Ticket:
 
     job_id: str
     kind: JobKind
+    is_urgent: bool = False
+    """It was taken up before: it goes on ahead of all that has yet to begin."""
 
 
 def add_job(
@@ -44,13 +47,14 @@ def add_job(
     position: int = 0,
     due_at: datetime | None = None,
 ) -> Job:
-    """A queued job; only a pipeline's first child is ready at once. `due_at`: no worker takes it before."""
+    """A queued job; only a pipeline's first child is ready at once. `due_at`: no worker takes it before. `request_id`:
+    where none is given, that of the request or job in which it is made, so that a chain of jobs is found by one id."""
     job = Job(
         id=str(uuid.uuid4()),
         kind=kind,
         queue=TASKS[kind][1] if kind in TASKS else None,
         request=request,
-        request_id=request_id,
+        request_id=request_id or current_request_id(),
         subject=subject,
         lane=lane_of(kind, request),
         state=JobState.QUEUED,

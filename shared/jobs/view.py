@@ -1,27 +1,49 @@
 """How a job looks to its caller: the JSON of `GET /v1/jobs/{id}`."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from shared.contracts import JobKind, JobState
 from shared.operations.models import Job
+from shared.settings import operations_settings
 
 
 class Progress(BaseModel):
-    """How far a job is. `total` is null until it is known."""
+    """How far a job is. `total` is null until it is known. `changed_at`: when its worker last got on, UTC."""
 
     phase: str | None
     done: int
     total: int | None
     unit: str | None
+    changed_at: datetime | None
+
+
+_EXAMPLE = {
+    "id": "0195e7a2-4c1f-7c3e-9b1a-0123456789ab",
+    "kind": "build",
+    "state": "running",
+    "progress": {"phase": "build", "done": 120, "total": 310, "unit": "nodes"},
+    "request": {"select": None, "full_refresh": False, "retry_of": None, "load_id": None},
+    "result": None,
+    "error": None,
+    "attempts": 1,
+    "subject": None,
+    "parent_id": None,
+    "children": None,
+    "created_at": "2026-11-23T06:00:00Z",
+    "started_at": "2026-11-23T06:00:01Z",
+    "finished_at": None,
+}
 
 
 class JobView(BaseModel):
     """One job. Times are UTC. `result` is set when it succeeded, `error` (RFC 9457) when it failed or is about to
     be tried again; a pipeline lists its children in their order."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
     id: str
     kind: JobKind
@@ -34,6 +56,9 @@ class JobView(BaseModel):
     subject: str | None
     parent_id: str | None
     children: list["JobView"] | None = None
+    stalled_since: datetime | None = Field(
+        description="set where it runs, its worker lives, and nothing has come of it for GTM_STALL_SECONDS"
+    )
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -64,7 +89,9 @@ def build_job_view(job: Job, children: Sequence[Job] | None = None) -> JobView:
         id=job.id,
         kind=JobKind(job.kind),
         state=JobState(job.state),
-        progress=Progress(phase=job.phase, done=job.done, total=job.total, unit=job.unit),
+        progress=Progress(
+            phase=job.phase, done=job.done, total=job.total, unit=job.unit, changed_at=job.progressed_at
+        ),
         request=job.request,
         result=job.result,
         error=job.error,
@@ -72,7 +99,15 @@ def build_job_view(job: Job, children: Sequence[Job] | None = None) -> JobView:
         subject=job.subject,
         parent_id=job.parent_id,
         children=None if children is None else [build_job_view(child) for child in children],
+        stalled_since=_stalled_since(job),
         created_at=job.created_at,
         started_at=job.started_at,
         finished_at=job.finished_at,
     )
+
+
+def _stalled_since(job: Job) -> datetime | None:
+    if job.state != JobState.RUNNING or job.progressed_at is None:
+        return None
+    limit = timedelta(seconds=operations_settings().stall_seconds)
+    return job.progressed_at if datetime.now(UTC) - job.progressed_at > limit else None

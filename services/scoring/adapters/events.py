@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from services.scoring.domain.webhooks import WebhookEvent
 from shared.contracts import JobKind
+from shared.jobs.capacity import require_room_for_events
 from shared.jobs.creation import Ticket
 from shared.jobs.refreshes import request_refresh
 from shared.jobs.transitions import request_coalesced
@@ -40,25 +41,35 @@ class Receipt:
 
 
 def receive_events(
-    database: OperationsDatabase, sender: str, events: Sequence[WebhookEvent], *, delay_seconds: float = 0
+    database: OperationsDatabase,
+    sender: str,
+    events: Sequence[WebhookEvent],
+    *,
+    delay_seconds: float = 0,
+    limit: int | None = None,
 ) -> Receipt:
     """Store the events and ask for a rescore of their accounts, or for a pipeline that reads their records, all in one
     transaction.
 
     A delivery of a known event id changes nothing, also while the first one is still being stored. An event that names
     neither is stored and starts nothing. A new pipeline waits `delay_seconds` for further events.
+
+    Raises:
+        Overloaded: `events-full`, when `limit` accounts or records wait already: nothing of the call was stored.
     """
     delay = timedelta(seconds=delay_seconds)
     for _ in range(_MOST_CONFLICTS):
         with suppress(sa.exc.IntegrityError):
-            return _receive_once(database, sender, events, delay)
-    return _receive_once(database, sender, events, delay)
+            return _receive_once(database, sender, events, delay, limit)
+    return _receive_once(database, sender, events, delay, limit)
 
 
 def _receive_once(
-    database: OperationsDatabase, sender: str, events: Sequence[WebhookEvent], delay: timedelta
+    database: OperationsDatabase, sender: str, events: Sequence[WebhookEvent], delay: timedelta, limit: int | None
 ) -> Receipt:
     with database.write() as session:
+        if limit is not None:
+            require_room_for_events(session, limit)
         now = database.now(session)
         fresh = _store(session, sender, events, now)
         receipt = Receipt()

@@ -20,6 +20,7 @@ import httpx
 from pydantic import SecretStr
 
 from services.scoring.adapters.lead_model import ModelUnavailable
+from shared.logging import current_request_id
 
 # httpcore imports sniffio at every request if it can. Where it isn't installed, Python would search its whole path each
 # time, half of what a request costs; with this entry the import fails at once.
@@ -127,6 +128,8 @@ class ModelHttp:
     def _to_request(self, address: str, body: Mapping[str, Any] | None, connect_seconds: float) -> httpcore.Request:
         url, host = _to_url(address)
         headers, content = [(b"Host", host), *self._headers], b""
+        if request_id := current_request_id():  # so that the model server's log can be searched by it, too
+            headers.append((b"X-Request-ID", request_id.encode("ascii", "replace")))
         if body is not None:
             content = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
             headers += [(b"Content-Type", b"application/json"), (b"Content-Length", str(len(content)).encode())]

@@ -2,22 +2,23 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 
 from services.scoring.adapters.outbound import LeadDetail, LeadPage, read_lead, read_leads
-from shared.http.access import require_caller
+from shared.http import guarded
 from shared.http.problems import problem_responses
 from shared.settings import warehouse_settings
 from shared.warehouse import open_warehouse
 
-router = APIRouter(tags=["leads"], dependencies=[Depends(require_caller)])
+router = APIRouter(tags=["leads"])
 
 
 @router.get(
     "/v1/leads",
     operation_id="listLeads",
     summary="Leads, best first",
-    responses=problem_responses(401, 422, 503),
+    responses=problem_responses(422),
+    dependencies=guarded("read"),
 )
 def list_leads(
     tier: Annotated[str | None, Query(pattern="^[A-D]$")] = None,
@@ -36,7 +37,8 @@ def list_leads(
     "/v1/leads/{account_id}",
     operation_id="getLead",
     summary="One lead: score, every factor, claims, pitch, provenance, and its history with reasons",
-    responses=problem_responses(401, 404, 503),
+    responses=problem_responses(404),
+    dependencies=guarded("read"),
 )
 def get_lead(account_id: str) -> LeadDetail:
     return read_lead(open_warehouse(warehouse_settings()), account_id)

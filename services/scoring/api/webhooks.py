@@ -21,7 +21,9 @@ from services.scoring.domain.standard_webhooks import verify_standard_webhook
 from services.scoring.domain.webhooks import WebhookEvent
 from services.scoring.settings import WebhookSettings, scoring_settings, webhook_settings
 from shared.errors import NotFound
+from shared.http.access import require
 from shared.http.problems import problem_responses
+from shared.settings import operations_settings
 
 router = APIRouter(tags=["webhooks"])
 
@@ -68,6 +70,7 @@ _OF_HUBSPOT = {
     "propertyValue": "40",
 }
 _GENERIC_OPENAPI = {
+    "security": [{"standardWebhook": []}],
     "parameters": _headers("webhook-id", "webhook-timestamp", "webhook-signature"),
     "requestBody": {
         "required": True,
@@ -80,6 +83,7 @@ _GENERIC_OPENAPI = {
     },
 }
 _HUBSPOT_OPENAPI = {
+    "security": [{"hubspotSignature": []}],
     "parameters": _headers("X-HubSpot-Signature-v3", "X-HubSpot-Request-Timestamp"),
     "requestBody": {
         "required": True,
@@ -92,6 +96,7 @@ _HUBSPOT_OPENAPI = {
     },
 }
 _SALESFORCE_OPENAPI = {
+    "security": [{"salesforceToken": []}],
     "parameters": [{"name": "token", "in": "query", "required": True, "schema": {"type": "string"}}],
     "requestBody": {"required": True, "content": {"text/xml": {"schema": {"type": "string"}}}},
 }
@@ -105,11 +110,13 @@ _SALESFORCE_OPENAPI = {
     description="Standard Webhooks 1.0: headers webhook-id, webhook-timestamp (+-5 min), webhook-signature. "
     'Body: {"type": "account.changed", "account_id": "..."} or {"type": "record.changed", "source": "hubspot", '
     '"object": "companies", "record_ids": ["..."]}. Repeats of an id change nothing.',
-    responses=problem_responses(401, 404, 422, 503),
+    responses=problem_responses(401, 404, 413, 422, 429, 503),
     openapi_extra=_GENERIC_OPENAPI,
 )
 async def receive_webhook(request: Request) -> WebhookReceipt:
     (secret,) = _require_set("secret")
+    if webhook_settings().require_key:
+        await require(request, "webhook")
     event = verify_standard_webhook(secret, request.headers, await request.body())
     receipt = await run_in_threadpool(_receive, request, "generic", [event])
     job_id = receipt.jobs[0].id if receipt.jobs else None
@@ -123,7 +130,7 @@ async def receive_webhook(request: Request) -> WebhookReceipt:
     summary="Events of a HubSpot app: read the companies, contacts and deals that they name again",
     description="Signed as X-HubSpot-Signature-v3 over the method, the public URL, the body and the time (+-5 min); "
     "versions 1 and 2 only where GTM_HUBSPOT_WEBHOOK_SIGNATURES accepts them. Up to 100 events; each is taken once.",
-    responses=problem_responses(401, 404, 422, 503),
+    responses=problem_responses(401, 404, 413, 422, 429, 503),
     openapi_extra=_HUBSPOT_OPENAPI,
 )
 async def receive_hubspot_events(request: Request) -> WebhookCounts:
@@ -151,7 +158,7 @@ async def receive_hubspot_events(request: Request) -> WebhookCounts:
     "`?token=` and GTM_SALESFORCE_WEBHOOK_TOKEN, and the message's OrganizationId is GTM_SALESFORCE_ORGANIZATION_ID.",
     responses={
         200: {"description": "Acknowledged", "content": {"text/xml": {"schema": {"type": "string"}}}},
-        **problem_responses(401, 404, 422, 503),
+        **problem_responses(401, 404, 413, 422, 429, 503),
     },
     response_class=Response,
     openapi_extra=_SALESFORCE_OPENAPI,
@@ -186,7 +193,7 @@ def _to_public(public_url: str, request: Request) -> str:
 
 
 def _receive(request: Request, sender: str, events: Sequence[WebhookEvent]) -> Receipt:
-    delay = scoring_settings().refresh_delay_seconds
-    receipt = receive_events(request.app.state.database, sender, events, delay_seconds=delay)
+    delay, limit = scoring_settings().refresh_delay_seconds, operations_settings().event_limit
+    receipt = receive_events(request.app.state.database, sender, events, delay_seconds=delay, limit=limit)
     request.app.state.dispatcher.dispatch(receipt.tickets)
     return receipt

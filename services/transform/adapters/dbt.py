@@ -24,6 +24,7 @@ from services.transform.domain.run_results import (
     parse_run_results,
     with_tested_models,
 )
+from shared.logging import current_request_id
 
 _TICK_SECONDS: Final = 0.5
 _RUNS_KEPT: Final = 10
@@ -134,7 +135,9 @@ def _command(build: DbtBuild) -> list[str]:
 def _environment(build: DbtBuild) -> dict[str, str]:
     own = {key: value for key, value in os.environ.items() if not key.startswith("DBT_")}
     named = {"GTM_DBT_THREADS": str(build.threads), "GTM_DUCKDB_MEMORY_LIMIT": build.memory_limit}
+    # dbt writes these into each line of its log, and into its run results.
     named |= {"DBT_ENV_CUSTOM_ENV_GTM_JOB_ID": build.run_name}
+    named |= {"DBT_ENV_CUSTOM_ENV_GTM_REQUEST_ID": current_request_id() or ""}
     return {**own, **build.environment, **named, "DO_NOT_TRACK": "1", "PYTHONUNBUFFERED": "1"}
 
 
