@@ -134,7 +134,7 @@ def _show_end(output: Output, job: Job, stack: Mapping[str, Any]) -> int:
 
 def _run_pipeline(output: Output, client: GtmClient) -> Job:
     """Ctrl-C cancels the demo's own job: it shall not go on in a stack that somebody starts later."""
-    polled = client.start("ingest", "/v1/pipelines", REQUEST)
+    polled = client.start(REQUEST)
     try:
         return follow(client, polled, job_view(output.err))
     except WatchingStopped as stopped:

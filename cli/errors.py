@@ -63,7 +63,7 @@ class ServiceUnreachable(CliError):
 
 
 class ServiceFailed(CliError):
-    """A service answered 5xx or something that no service of ours says."""
+    """A service answered 429 or 5xx, or something that no service of ours says."""
 
     exit_code = ExitCode.UNREACHABLE
 

@@ -38,7 +38,7 @@ def score(
     with session(as_json=as_json) as gtm:
         scope = {"account_ids": account} if account else "all"
         request = to_request(ScoringRequest, scope=scope, limit=limit, force=force, dry_run=dry_run)
-        gtm.start("scoring", "/v1/scorings", request, watch=watch)
+        gtm.start(request, watch=watch)
 
 
 @score_app.command(epilog=EXIT_CODES)

@@ -9,6 +9,7 @@ import typer
 from pydantic import BaseModel, ValidationError
 
 from cli.client import GtmClient, connect
+from cli.client.gtm import StartRequest
 from cli.errors import BadSetting, CliError, ExitCode, to_field_errors
 from cli.models import Job
 from cli.output import Output
@@ -35,9 +36,9 @@ class Session:
     client: GtmClient
     output: Output
 
-    def start(self, service: str, path: str, request: BaseModel, *, watch: bool) -> None:
+    def start(self, request: StartRequest, *, watch: bool) -> None:
         """Start a job; to its end with `watch`. Ends the command with the job's exit code."""
-        polled = self.client.start(service, path, request)
+        polled = self.client.start(request)
         if not watch:
             if self.output.as_json:
                 self.output.json(polled.job.to_json())

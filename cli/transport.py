@@ -3,7 +3,7 @@
 import ssl
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, TypeVar
@@ -20,6 +20,7 @@ POLL_SECONDS: Final = 0.5
 RETRY_WAITS_SECONDS: Final = (0.2, 0.5, 1.0)
 _LONGEST_WAIT_SECONDS: Final = 30.0
 _TIMEOUT: Final = httpx.Timeout(10.0, connect=3.0)
+_STREAM_TIMEOUT: Final = httpx.Timeout(60.0, connect=3.0)  # a comment keeps a quiet stream alive every 15 s
 
 AnswerT = TypeVar("AnswerT", bound=BaseModel)
 
@@ -27,28 +28,57 @@ AnswerT = TypeVar("AnswerT", bound=BaseModel)
 class Transport:
     """Raises ServiceUnreachable (no answer), RequestRefused (4xx) or ServiceFailed (5xx, or an answer not ours)."""
 
-    def __init__(self, endpoints: Mapping[str, Endpoint], *, token: str | None, retry_waits: Sequence[float]) -> None:
+    def __init__(self, endpoints: Mapping[str, Endpoint], *, key: str | None, retry_waits: Sequence[float]) -> None:
         self.endpoints = dict(endpoints)
         self._retry_waits = retry_waits
-        self._headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+        self._headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
         self._http: dict[str, httpx.Client] = {}
 
     def close(self) -> None:
         for http in self._http.values():
             http.close()
 
-    def get(self, service: str, path: str, query: Mapping[str, Any] | None = None) -> httpx.Response:
-        response = self.send(service, "GET", path, params=query)
+    def get(
+        self,
+        service: str,
+        path: str,
+        query: Mapping[str, Any] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        """An answer, or 304 where `headers` allow it."""
+        response = self.send(service, "GET", path, params=query, headers=headers)
         raise_for(service, self.endpoints[service].url, response)
         return response
 
-    def post(self, service: str, path: str, body: Any, *, answer_seconds: float | None = None) -> httpx.Response:
+    def stream(self, service: str, path: str, headers: Mapping[str, str] | None = None) -> Iterator[str]:
+        """The lines of an answer that has no end of its own."""
+        url = self.endpoints[service].url
+        accepted = {"Accept": "text/event-stream", **(headers or {})}
+        try:
+            with self._client(service).stream("GET", url + path, headers=accepted, timeout=_STREAM_TIMEOUT) as response:
+                if not response.is_success:
+                    response.read()
+                    raise_for(service, url, response)
+                yield from response.iter_lines()
+        except httpx.TransportError as error:
+            raise ServiceUnreachable(service, url, _cause(error)) from None
+
+    def post(
+        self,
+        service: str,
+        path: str,
+        body: Any,
+        *,
+        idempotency_key: str | None = None,
+        answer_seconds: float | None = None,
+    ) -> httpx.Response:
         """Repeated by itself on connection errors and 503, always with the same Idempotency-Key.
 
-        `answer_seconds`: patience with an answer that takes long by its nature.
+        `idempotency_key`: by default a new one. `answer_seconds`: patience with an answer that takes long by its nature.
         """
         timeout = httpx.Timeout(answer_seconds, connect=_TIMEOUT.connect) if answer_seconds else _TIMEOUT
-        headers = {"Idempotency-Key": str(uuid.uuid4())}
+        headers = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())}
         for wait in (*self._retry_waits, None):
             try:
                 response = self.send(service, "POST", path, json=body, headers=headers, timeout=timeout)
@@ -81,10 +111,11 @@ class Transport:
 
 def raise_for(service: str, url: str, response: httpx.Response) -> None:
     """Turn a refusal into its error; `url` is named where the answer is nothing of ours."""
-    if response.is_success:
+    if response.is_success or response.status_code == httpx.codes.NOT_MODIFIED:
         return
     problem = _to_problem(service, url, response)
-    if response.is_client_error and problem.code != "not-ours":
+    is_busy = response.status_code == httpx.codes.TOO_MANY_REQUESTS  # the request is well: later it may be taken
+    if response.is_client_error and not is_busy and problem.code != "not-ours":
         raise RequestRefused(problem)
     raise ServiceFailed(problem)
 
@@ -102,8 +133,8 @@ def _to_problem(service: str, url: str, response: httpx.Response) -> Problem:
             f"is that the {service} service?",
             code="not-ours",
         )
-    if response.status_code == httpx.codes.UNAUTHORIZED and "GTM_API_TOKEN" not in (problem.detail or ""):
-        problem.detail = f"{problem.detail or problem.title} Set GTM_API_TOKEN to the token of the services."
+    if response.status_code == httpx.codes.UNAUTHORIZED:
+        problem.detail = f"{problem.detail or problem.title} `gtm` sends the key that GTM_API_KEY holds."
     return problem
 
 

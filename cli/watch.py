@@ -45,7 +45,7 @@ def follow(
             while not job.is_finished:
                 sleep(polled.wait_seconds)
                 try:
-                    polled = client.job(job.id)
+                    polled = client.look_again(polled)
                 except (ServiceUnreachable, ServiceFailed) as error:
                     lost_at = time.monotonic() if lost_at is None else lost_at
                     if time.monotonic() - lost_at >= patience_seconds:

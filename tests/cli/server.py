@@ -41,7 +41,7 @@ RESULTS: dict[str, dict[str, Any]] = {
     },
 }
 DBT_PROBLEM = {
-    "type": "https://fleet-gtm.example/problems/dbt-test-failed",
+    "type": "/problems/dbt-test-failed",
     "title": "A data test failed",
     "status": 500,
     "detail": "dim_accounts holds 3 rows with negative ARR. Mend them in the CRM, or correct the staging view.",
@@ -54,7 +54,7 @@ DBT_PROBLEM = {
 
 def problem(status: int, code: str, detail: str, **extensions: Any) -> Response:
     """What every service answers instead of a result."""
-    body = {"type": f"https://fleet-gtm.example/problems/{code}", "title": code.replace("-", " ").capitalize()}
+    body = {"type": f"/problems/{code}", "title": code.replace("-", " ").capitalize()}
     body |= {"status": status, "detail": detail, "code": code, **extensions}  # type: ignore[dict-item]
     return JSONResponse(body, status, media_type="application/problem+json")
 
@@ -66,7 +66,7 @@ class Behaviour:
     fails: str | None = None  # the kind of job that fails
     never_ends: bool = False
     unavailable_starts: int = 0  # so many 503 before a start is taken
-    token: str | None = None
+    key: str | None = None
     sick: bool = False
     leads: list[dict[str, Any]] = field(default_factory=list)
     starts: list[dict[str, Any]] = field(default_factory=list)
@@ -122,9 +122,9 @@ def build_app(behaviour: Behaviour) -> FastAPI:
     app = FastAPI()
 
     @app.middleware("http")
-    async def check_token(request: Request, call_next: Any) -> Response:
-        if behaviour.token and request.headers.get("authorization") != f"Bearer {behaviour.token}":
-            return problem(401, "not-authenticated", "This API wants a bearer token.")
+    async def check_key(request: Request, call_next: Any) -> Response:
+        if behaviour.key and request.headers.get("authorization") != f"Bearer {behaviour.key}":
+            return problem(401, "unauthorised", "This API wants a key.")
         answer: Response = await call_next(request)
         return answer
 

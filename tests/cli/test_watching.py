@@ -48,7 +48,7 @@ def _bars() -> tuple[Console, io.StringIO]:
 def test_a_terminal_gets_a_bar_for_every_part(server: Server, connect_to: Connect) -> None:
     client = connect_to(server.url)
     console, written = _bars()
-    polled = client.start("ingest", "/v1/pipelines", PipelineRequest(sync=SyncRequest(source="mock")))
+    polled = client.start(PipelineRequest(sync=SyncRequest(source="mock")))
 
     job = follow(client, polled, job_view(console))
 
@@ -61,7 +61,7 @@ def test_a_terminal_gets_a_bar_for_every_part(server: Server, connect_to: Connec
 def test_a_file_gets_a_line_per_change(server: Server, connect_to: Connect) -> None:
     client = connect_to(server.url)
     written = io.StringIO()
-    polled = client.start("transform", "/v1/builds", BuildRequest())
+    polled = client.start(BuildRequest())
 
     follow(client, polled, job_view(Console(file=written, width=120)))
 
@@ -93,7 +93,7 @@ def test_bars_take_any_progress(progress: object) -> None:
 
 def test_ctrl_c_leaves_the_job_running(behaviour: Behaviour, server: Server, connect_to: Connect) -> None:
     client = connect_to(server.url)
-    polled = client.start("transform", "/v1/builds", BuildRequest())
+    polled = client.start(BuildRequest())
 
     def interrupt(_seconds: float) -> None:
         raise KeyboardInterrupt
@@ -128,7 +128,7 @@ def test_a_real_ctrl_c_says_how_to_come_back(behaviour: Behaviour, server: Serve
 def test_a_service_that_is_away_for_a_while_is_waited_for(behaviour: Behaviour, connect_to: Connect) -> None:
     with Server(build_app(behaviour)) as first:
         client = connect_to(first.url)
-        polled = client.start("transform", "/v1/builds", BuildRequest())
+        polled = client.start(BuildRequest())
         port = int(first.url.rsplit(":", 1)[1])
     again: list[Server] = []
 
@@ -150,7 +150,7 @@ def test_a_service_that_is_away_for_a_while_is_waited_for(behaviour: Behaviour, 
 def test_a_service_that_stays_away_ends_the_watch_not_the_job(behaviour: Behaviour, connect_to: Connect) -> None:
     with Server(build_app(behaviour)) as server:
         client = connect_to(server.url)
-        polled = client.start("transform", "/v1/builds", BuildRequest())
+        polled = client.start(BuildRequest())
 
     with pytest.raises(ServiceUnreachable, match="does not answer"):
         try:
@@ -170,7 +170,7 @@ def test_patience_begins_anew_with_every_outage(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("cli.watch.time", SimpleNamespace(monotonic=lambda: next(clock)))
 
     class Client:
-        def job(self, _job_id: str) -> Polled:
+        def look_again(self, _polled: Polled) -> Polled:
             look = next(looks)
             if isinstance(look, ServiceUnreachable):
                 raise look
