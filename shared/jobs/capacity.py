@@ -23,8 +23,8 @@ def require_room(session: Session, kind: JobKind, limit: int) -> None:
         queue = TASKS[part][1]
         if _count(session, sa.select(Job.id).where(Job.queue == queue, Job.state == JobState.QUEUED), limit) >= limit:
             raise Overloaded(
-                f"{limit} jobs wait in the queue {queue!r} already. Try again later, start more of its workers, or raise "
-                "GTM_QUEUE_LIMIT.",
+                f"{limit} jobs wait in the queue {queue!r} already. Try again later, start more of its workers, or "
+                "raise GTM_QUEUE_LIMIT.",
                 code="queue-full",
                 title="Too many jobs wait",
                 retry_after=_RETRY_SECONDS,

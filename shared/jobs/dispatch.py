@@ -6,7 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from celery import Celery
 from kombu.exceptions import OperationalError
+from kombu.transport.redis import Channel
 
+from shared.celery_app import PRIORITY_FIRST, PRIORITY_NORMAL
 from shared.contracts import TASKS
 from shared.jobs.creation import Ticket
 from shared.logging import get_logger
@@ -19,7 +21,13 @@ _PAUSE_AFTER_FAILURE_SECONDS = 1.0
 def publish(app: Celery, ticket: Ticket) -> None:
     """Raises kombu's OperationalError when Redis can't take the message."""
     task, queue = TASKS[ticket.kind]
-    app.send_task(task, args=[ticket.job_id], queue=queue, argsrepr="(job_id)", ignore_result=True)
+    priority = PRIORITY_FIRST if ticket.is_urgent else PRIORITY_NORMAL
+    app.send_task(task, args=[ticket.job_id], queue=queue, priority=priority, argsrepr="(job_id)", ignore_result=True)
+
+
+def lists_of(queue: str) -> list[str]:
+    """The keys in Redis that hold a queue's messages, one a priority, as kombu names them."""
+    return [queue, f"{queue}{Channel.sep}{PRIORITY_NORMAL}"]
 
 
 def publish_or_leave(app: Celery, ticket: Ticket) -> bool:

@@ -11,8 +11,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from shared.contracts import QUEUES, JobKind, JobState
-from shared.errors import GtmError, TerminalError
+from shared.errors import GtmError
 from shared.jobs.creation import Ticket
+from shared.jobs.last_errors import TOO_LONG, to_exhausted
+from shared.jobs.liveness import note_sweep
 from shared.jobs.owner import current_owner, current_place, is_known_dead
 from shared.jobs.transitions import begin_job, end_job, lock_job, take_generation
 from shared.operations.database import OperationsDatabase
@@ -20,13 +22,8 @@ from shared.operations.models import Job
 from shared.settings import OperationsSettings
 
 _FIRST_BACKOFF_SECONDS = 2.0
-_SWEPT_JOBS = 200  # a queue and look; the next look takes the next ones
-TOO_LONG = TerminalError(
-    "The job ran into GTM_TASK_TIME_LIMIT_SECONDS and was stopped. Raise the limit, or do the work in smaller parts "
-    "(`select` for a build, fewer rows for a sync, a `limit` for a scoring).",
-    code="time-limit",
-    title="The job took too long",
-)
+_SWEPT_JOBS = 500  # a queue and look; the next look takes the next ones
+_CLOCK_SLACK = timedelta(seconds=60)  # by which clocks of machines may differ
 
 
 @dataclass(frozen=True)
@@ -79,14 +76,21 @@ class Leases:
             job.attempts += 1
             job.worker = current_owner()
             job.lease_until = now + timedelta(seconds=self._settings.lease_seconds)
+            job.progressed_at = now
             claim = Claim(job.id, JobKind(job.kind), job.fence, job.attempts, job.request, job.request_id, job.subject)
             return claim, []
 
-    def beat(self, claim: Claim, progress: dict[str, Any] | None = None) -> Beat:
-        """Renew the lease and, if given, write `phase`, `done`, `total`, `unit`."""
+    def beat(self, claim: Claim, progress: dict[str, Any] | None = None, *, got_on: bool = False) -> Beat:
+        """Renew the lease and, if given, write `phase`, `done`, `total`, `unit`.
+
+        `got_on`: the flow is further than it was. A heartbeat alone says that the process lives, and no more.
+        """
         with self._database.write() as session:
-            lease_until = self._database.now(session) + timedelta(seconds=self._settings.lease_seconds)
+            now = self._database.now(session)
+            lease_until = now + timedelta(seconds=self._settings.lease_seconds)
             held = _held(claim)
+            if got_on:
+                progress = {**(progress or {}), "progressed_at": now}
             cancel = session.execute(
                 sa.update(Job)
                 .where(*held)
@@ -127,13 +131,23 @@ class Leases:
                 job.attempts -= 1
             if error is None and job.attempts < self._settings.max_attempts:
                 job.lease_until = job.dispatched_at = now
-                return [Ticket(job.id, JobKind(job.kind))]
+                return [Ticket(job.id, JobKind(job.kind), is_urgent=True)]
             job.error = (error or TOO_LONG).to_problem()
             if job.attempts >= self._settings.max_attempts:
-                return end_job(session, job, JobState.FAILED, now, error=_exhausted(job, job.error))
+                return end_job(session, job, JobState.FAILED, now, error=to_exhausted(job, job.error))
             backoff = _FIRST_BACKOFF_SECONDS * 2 ** (job.attempts - 1)
             job.lease_until = now + timedelta(seconds=backoff)
             return []
+
+    def release_dead(self, job_id: str) -> bool:
+        """Its holder is known to be gone, which other machines can't see: let the lease end now. Counts as an attempt."""
+        with self._database.write() as session:
+            job = lock_job(session, job_id)
+            if job is None or job.state != JobState.RUNNING or not is_known_dead(job.worker):
+                return False
+            job.lease_until = self._database.now(session)
+            job.dispatched_at = None
+            return True
 
     def sweep(self) -> tuple[list[Ticket], dict[str, int]]:
         """End what is due, and list what may lack a message, oldest first, with the number of waiting jobs a queue.
@@ -142,6 +156,7 @@ class Leases:
         """
         with self._database.write() as session:
             now = self._database.now(session)
+            note_sweep(session, now)
             waiting: dict[str, int] = {str(queue): count for queue, count in session.execute(_waiting(now)).all()}
             tickets: list[Ticket] = []
             for queue in QUEUES:  # each by itself: a backlog in one must not hide a lost job of another
@@ -153,13 +168,15 @@ class Leases:
                         tickets += follow_ups
                     elif self._lacks_message(job, now):
                         job.dispatched_at = now
-                        tickets.append(Ticket(job.id, JobKind(job.kind)))
+                        tickets.append(Ticket(job.id, JobKind(job.kind), is_urgent=job.state == JobState.RUNNING))
             return tickets, waiting
 
     def _neglected(self, queue: str, now: datetime) -> sa.Select[tuple[Job]]:
         """Waiting jobs whose message is old, and running ones whose worker is silent, or of this host: look at it."""
-        is_silent = sa.or_(Job.lease_until.is_(None), Job.lease_until <= now, Job.worker.startswith(current_place()))
-        is_old = sa.or_(Job.dispatched_at.is_(None), Job.dispatched_at <= now - self._patience)
+        has_run_out = sa.or_(Job.lease_until <= now, Job.lease_until > now + self._longest_lease)
+        is_silent = sa.or_(Job.lease_until.is_(None), has_run_out, Job.worker.startswith(current_place()))
+        is_from_later = Job.dispatched_at > now + _CLOCK_SLACK
+        is_old = sa.or_(Job.dispatched_at.is_(None), Job.dispatched_at <= now - self._patience, is_from_later)
         is_neglected = sa.or_(
             sa.and_(Job.state == JobState.RUNNING, is_silent),
             sa.and_(Job.state == JobState.QUEUED, Job.is_ready, is_old, _is_due(now)),
@@ -171,13 +188,21 @@ class Leases:
     def _patience(self) -> timedelta:
         return timedelta(seconds=self._settings.redispatch_seconds)
 
+    @property
+    def _longest_lease(self) -> timedelta:
+        """What ends later was granted before the clock was put back, and would hold a lost job up for that long."""
+        backoff = _FIRST_BACKOFF_SECONDS * 2 ** min(self._settings.max_attempts, 20)
+        return timedelta(seconds=max(self._settings.lease_seconds, backoff)) + _CLOCK_SLACK
+
     def _is_free(self, job: Job, now: datetime) -> bool:
         if job.state == JobState.QUEUED:
             return job.is_ready and job.queue is not None and (job.due_at is None or job.due_at <= now)
         if job.state != JobState.RUNNING or job.queue is None:
             return False
         # A row that never got a lease must not wait for ever: NULL counts as run out.
-        return job.lease_until is None or job.lease_until <= now or is_known_dead(job.worker)
+        if job.lease_until is None or job.lease_until <= now or job.lease_until > now + self._longest_lease:
+            return True
+        return is_known_dead(job.worker)
 
     def _must_wait(self, session: Session, job: Job) -> bool:
         """A running job whose worker is lost counts too: it is taken up again first, so the order stays."""
@@ -191,11 +216,13 @@ class Leases:
         if job.cancel_requested_at is not None:
             return end_job(session, job, JobState.CANCELLED, now)
         if job.attempts >= self._settings.max_attempts:
-            return end_job(session, job, JobState.FAILED, now, error=_exhausted(job, job.error))
+            return end_job(session, job, JobState.FAILED, now, error=to_exhausted(job, job.error))
         return None
 
     def _lacks_message(self, job: Job, now: datetime) -> bool:
         if job.dispatched_at is None or job.dispatched_at <= now - self._patience:
+            return True
+        if job.dispatched_at > now + _CLOCK_SLACK:
             return True
         went_with_its_worker = job.started_at is not None and job.dispatched_at <= job.started_at
         return job.state == JobState.RUNNING and went_with_its_worker
@@ -219,17 +246,3 @@ def _is_due(now: datetime) -> sa.ColumnElement[bool]:
 def _waiting(now: datetime) -> sa.Select[tuple[str | None, int]]:
     waits = (Job.state == JobState.QUEUED, Job.is_ready, Job.queue.is_not(None), _is_due(now))
     return sa.select(Job.queue, sa.func.count()).where(*waits).group_by(Job.queue)
-
-
-def _exhausted(job: Job, last_error: dict[str, Any] | None) -> dict[str, Any]:
-    if last_error is not None:
-        return {**last_error, "attempts": job.attempts}
-    return {
-        "type": "https://fleet-gtm.example/problems/worker-lost",
-        "title": "The worker was lost",
-        "status": 500,
-        "code": "worker-lost",
-        "detail": f"The worker died {job.attempts} times while it held this job (killed, or out of memory). "
-        "Look at the worker's log and its memory limit, then start the job again.",
-        "attempts": job.attempts,
-    }

@@ -15,10 +15,12 @@ from pydantic import ValidationError
 
 from shared.contracts import JobState
 from shared.errors import GtmError, TerminalError
+from shared.jobs import lost_children as lost_children  # from here on the parents of workers look after their children
 from shared.jobs.context import HeldJob, JobCancelled, LeaseLost
 from shared.jobs.creation import Ticket
 from shared.jobs.dispatch import publish_or_leave
-from shared.jobs.leases import TOO_LONG, Claim, Leases
+from shared.jobs.last_errors import TOO_LONG
+from shared.jobs.leases import Claim, Leases
 from shared.logging import get_logger
 from shared.operations.database import operations_database
 from shared.operations.outages import outage_as_transient
@@ -153,6 +155,7 @@ class _Held:
         self._reported_at = float("-inf")
         self.has_effect = False
         self._phase: str | None = None
+        self._done: int | None = None
         self._thread = threading.Thread(target=self._beat_until_stopped, name="heartbeat", daemon=True)
         self.job_id = claim.job_id
         self.fence = claim.fence
@@ -172,19 +175,20 @@ class _Held:
         if phase == self._phase and not is_last and now - self._reported_at < _REPORT_INTERVAL_SECONDS:
             self._raise_if_over()
             return
-        self._phase, self._reported_at = phase, now
+        got_on = (phase, done) != (self._phase, self._done)
+        self._phase, self._done, self._reported_at = phase, done, now
         try:
-            self._beat({"phase": phase, "done": done, "total": total, "unit": unit})
+            self._beat({"phase": phase, "done": done, "total": total, "unit": unit}, got_on=got_on)
         except _DATABASE_ERRORS as error:  # it is only progress
             log.warning("progress_not_written", reason=str(getattr(error, "orig", error)))
 
     def check(self) -> None:
         with outage_as_transient():
-            self._beat(None)
+            self._beat(None, got_on=True)
         self.has_effect = True
 
-    def _beat(self, progress: dict[str, Any] | None) -> None:
-        beat = self._leases.beat(self._claim, progress)
+    def _beat(self, progress: dict[str, Any] | None, *, got_on: bool = False) -> None:
+        beat = self._leases.beat(self._claim, progress, got_on=got_on)
         if not beat.is_held:
             self._lost.set()
         if beat.is_cancel_requested:

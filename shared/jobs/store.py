@@ -1,17 +1,18 @@
 """Jobs as the APIs know them: start, read, list, cancel. The workers' side is `leases.py`."""
 
 import base64
-import binascii
 import hashlib
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
 from pydantic import BaseModel, ValidationError
 from sqlalchemy.orm import Session
 
+from shared.access.audit import AuditEvent, append_entry
+from shared.access.callers import Caller
 from shared.contracts import (
     TERMINAL_STATES,
     BuildRequest,
@@ -22,6 +23,7 @@ from shared.contracts import (
     SyncRequest,
 )
 from shared.errors import InvalidRequest, NotFound
+from shared.jobs.capacity import require_room
 from shared.jobs.creation import Ticket, add_job, add_pipeline, children_of, first_ticket
 from shared.jobs.transitions import end_job, lock_job, take_generation
 from shared.jobs.view import JobPage, JobView, build_job_summary, build_job_view
@@ -57,46 +59,55 @@ class JobStore:
         *,
         idempotency_key: str | None = None,
         request_id: str | None = None,
+        queue_limit: int | None = None,
+        actor: Caller | None = None,
     ) -> Started:
-        """Commit a new job. The same key and body give the job that the first call made.
+        """Commit a new job. The same actor, key and body give the job that the first call made.
+
+        Who it is that starts it, `actor`, is written into the audit log with it.
 
         Raises:
             InvalidRequest: `idempotency-key-reused`, when the key came with another body before.
+            Overloaded: `queue-full`, when `queue_limit` jobs wait already.
         """
+        caller = actor.name if actor is not None else ""
         body = _without_defaults(kind, request)
         body_hash = hashlib.sha256(json.dumps([kind, body], sort_keys=True).encode()).hexdigest()
         try:
             with self._database.write() as session:
-                if idempotency_key and (known := session.get(IdempotencyKey, (idempotency_key, kind))):
+                if known := _find_key(session, caller, idempotency_key, kind):
                     return Started(_known_job(session, known, body_hash, body), [])
+                if queue_limit is not None:
+                    require_room(session, kind, queue_limit)
                 now = self._database.now(session)
                 job, tickets = _add(session, kind, request, now, request_id)
                 session.flush()
                 if idempotency_key:
-                    session.add(
-                        IdempotencyKey(
-                            key=idempotency_key, operation=kind, body_hash=body_hash, job_id=job.id, created_at=now
-                        )
-                    )
+                    of_caller = {"caller": caller, "key": idempotency_key, "operation": kind}
+                    session.add(IdempotencyKey(**of_caller, body_hash=body_hash, job_id=job.id, created_at=now))
                     session.flush()
+                if actor is not None:
+                    detail = {"kind": kind.value}
+                    event = AuditEvent("job.start", actor, job.id, 202, request_id, detail=detail)
+                    append_entry(self._database, session, event)
                 return Started(build_job_view(job, _children(session, job)), tickets)
         except sa.exc.IntegrityError:
             # Another request with this key committed between our look and our insert (PostgreSQL).
             with self._database.read() as session:
-                known = session.get_one(IdempotencyKey, (idempotency_key, kind))
+                known = session.get_one(IdempotencyKey, (caller, idempotency_key, kind))
                 return Started(_known_job(session, known, body_hash, body), [])
 
-    def has_started(self, kind: JobKind, idempotency_key: str) -> bool:
+    def has_started(self, kind: JobKind, idempotency_key: str, *, caller: str = "") -> bool:
         """Whether a start with this key was accepted before: then it is answered again, whatever has changed since."""
         with self._database.read() as session:
-            return session.get(IdempotencyKey, (idempotency_key, kind)) is not None
+            return _find_key(session, caller, idempotency_key, kind) is not None
 
     def get(self, job_id: str) -> JobView:
         """Raises NotFound for an id that was never accepted."""
         with self._database.read() as session:
             job = session.get(Job, job_id)
             if job is None:
-                raise _unknown(job_id)
+                raise unknown_job(job_id)
             return build_job_view(job, _children(session, job))
 
     def page(
@@ -130,15 +141,19 @@ class JobStore:
         next_cursor = _to_cursor(page[-1]) if len(jobs) > limit else None
         return JobPage(items=[build_job_summary(job) for job in page], next_cursor=next_cursor)
 
-    def cancel(self, job_id: str) -> Started:
-        """A waiting job ends at once, a running one at its next batch, an ended one stays as it is."""
+    def cancel(self, job_id: str, *, request_id: str | None = None, actor: Caller | None = None) -> Started:
+        """A waiting job ends at once, a running one at its next batch, an ended one stays as it is.
+
+        Who it is that ends it, `actor`, is written into the audit log, unless it was asked for before.
+        """
         with self._database.write() as session:
             # Children before their parent, the order in which an ending child locks them: no deadlock.
             children = [lock_job(session, child.id) for child in children_of(session, job_id)]
             job = lock_job(session, job_id)
             if job is None:
-                raise _unknown(job_id)
+                raise unknown_job(job_id)
             now = self._database.now(session)
+            is_news = job.state not in TERMINAL_STATES and job.cancel_requested_at is None
             tickets: list[Ticket] = []
             for part in [job, *(child for child in children if child is not None)]:
                 if part.state not in TERMINAL_STATES and part.cancel_requested_at is None:
@@ -147,7 +162,17 @@ class JobStore:
                 if part.state == JobState.QUEUED and part.queue is not None and part.is_ready:
                     tickets += end_job(session, part, JobState.CANCELLED, now)
             session.flush()
+            if actor is not None and is_news:
+                event = AuditEvent("job.cancel", actor, job.id, 200, request_id, detail={"kind": job.kind})
+                append_entry(self._database, session, event)
             return Started(build_job_view(job, _children(session, job)), tickets)
+
+
+def _find_key(session: Session, caller: str, key: str | None, kind: JobKind) -> IdempotencyKey | None:
+    """The caller's own; else one of a time when keys were everybody's."""
+    if not key:
+        return None
+    return session.get(IdempotencyKey, (caller, key, kind)) or session.get(IdempotencyKey, ("", key, kind))
 
 
 def _add(
@@ -189,7 +214,8 @@ def _known_job(session: Session, known: IdempotencyKey, body_hash: str, body: di
     return build_job_view(job, _children(session, job))
 
 
-def _unknown(job_id: str) -> NotFound:
+def unknown_job(job_id: str) -> NotFound:
+    """For an id that was never accepted."""
     return NotFound(
         f"No job has the id {job_id!r}. Ids come from the Location header of a start; GET /v1/jobs lists them.",
         code="job-not-found",
@@ -212,8 +238,8 @@ def _parse_cursor(cursor: str) -> tuple[datetime, str]:
         moment = datetime.fromisoformat(stamp)
         if moment.tzinfo is None:
             raise ValueError("no time zone")
-        return moment, job_id
-    except (ValueError, binascii.Error) as error:
+        return moment.astimezone(UTC), job_id
+    except (ValueError, OverflowError) as error:  # binascii.Error is a ValueError
         raise InvalidRequest(
             "cursor is not one that a page gave as next_cursor. Leave it out to start at the newest.",
             code="cursor-invalid",

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from shared.contracts import JobKind, JobState
 from shared.operations.models import Job
@@ -21,7 +22,7 @@ class Progress(BaseModel):
     changed_at: datetime | None
 
 
-_EXAMPLE = {
+_EXAMPLE: JsonDict = {
     "id": "0195e7a2-4c1f-7c3e-9b1a-0123456789ab",
     "kind": "build",
     "state": "running",
@@ -89,9 +90,7 @@ def build_job_view(job: Job, children: Sequence[Job] | None = None) -> JobView:
         id=job.id,
         kind=JobKind(job.kind),
         state=JobState(job.state),
-        progress=Progress(
-            phase=job.phase, done=job.done, total=job.total, unit=job.unit, changed_at=job.progressed_at
-        ),
+        progress=Progress(phase=job.phase, done=job.done, total=job.total, unit=job.unit, changed_at=job.progressed_at),
         request=job.request,
         result=job.result,
         error=job.error,

@@ -4,30 +4,45 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from shared.settings import OperationsSettings, operations_settings
 
-_BUSY_TIMEOUT_SECONDS = 5
 
-# A PostgreSQL whose machine or network vanishes sends no RST: without these, whoever waits for it waits for hours
-# (Linux: 2 h until the first keepalive, 15 min of retransmission). Names and units are libpq's.
-_TCP_LIMITS: dict[str, int] = {
-    "connect_timeout": 3,  # s: a request must be answered within 3 s of patience
+@dataclass(frozen=True)
+class Patience:
+    """How long a process waits for the operations database, in seconds, before it says that there is none.
+
+    A PostgreSQL whose machine or network vanishes sends no RST: without limits, whoever waits for it waits for hours
+    (Linux: 2 h until the first keepalive, 15 min of retransmission). `silence` is what was sent and not acknowledged.
+    `statement` is the server's part, for one that is there but does not get on.
+    """
+
+    turn: float  # SQLite: for this process's other writers
+    lock: float  # for other processes' writers
+    pool: float
+    connect: int  # libpq takes whole seconds, at least 2
+    silence: float
+    statement: float
+
+
+# A worker can wait for its next heartbeat: what waits longer than this is better tried again then.
+WORKER_PATIENCE: Final = Patience(turn=5, lock=5, pool=5, connect=3, silence=10, statement=10)
+# A caller is answered within 3 s, whatever is broken, and told to come again.
+REQUEST_PATIENCE: Final = Patience(turn=1.2, lock=1.2, pool=0.5, connect=2, silence=1, statement=2)
+
+_KEEPALIVES: Final = {  # libpq's names and units: a silent peer is given up after 5 + 3 * 2 s, within a lease
     "keepalives": 1,
-    "keepalives_idle": 5,  # s: a silent peer is given up after 5 + 3 * 2 s, within a lease
+    "keepalives_idle": 5,
     "keepalives_interval": 2,
     "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,  # ms: what was sent and not acknowledged; keepalives do not cover that
 }
-# The server's part, for one that is there but does not get on: the statements of the job protocol take milliseconds,
-# and one that waits for a lock longer than this is better tried again with the next heartbeat or sweep.
-_STATEMENT_LIMITS = "-c statement_timeout=10000 -c lock_timeout=5000"  # ms
 
 
 class OperationsDatabase:
@@ -36,8 +51,9 @@ class OperationsDatabase:
     `has_statement_limits=False` is for migrations: an index over many jobs may take longer than any request.
     """
 
-    def __init__(self, url: str, *, has_statement_limits: bool = True) -> None:
-        self.engine = _create_engine(url, has_statement_limits=has_statement_limits)
+    def __init__(self, url: str, *, has_statement_limits: bool = True, patience: Patience = WORKER_PATIENCE) -> None:
+        self.engine = _create_engine(url, patience, has_statement_limits=has_statement_limits)
+        self._patience = patience
         self._turn = threading.Lock() if self.engine.dialect.name == "sqlite" else None
 
     @contextmanager
@@ -63,8 +79,8 @@ class OperationsDatabase:
         if self._turn is None:
             yield
             return
-        if not self._turn.acquire(timeout=_BUSY_TIMEOUT_SECONDS):
-            raise sa.exc.TimeoutError(f"waited {_BUSY_TIMEOUT_SECONDS} s for this process's other writers")
+        if not self._turn.acquire(timeout=self._patience.turn):
+            raise sa.exc.TimeoutError(f"waited {self._patience.turn} s for this process's other writers")
         try:
             yield
         finally:
@@ -93,43 +109,46 @@ class OperationsDatabase:
         self.engine.dispose()
 
 
-_databases: dict[str, OperationsDatabase] = {}
+_databases: dict[tuple[str, Patience], OperationsDatabase] = {}
 
 
-def operations_database(settings: OperationsSettings | None = None) -> OperationsDatabase:
-    """The process's database for these settings; one engine a URL."""
-    url = (settings or operations_settings()).database_url
-    if url not in _databases:
-        _databases[url] = OperationsDatabase(url)
-    return _databases[url]
+def operations_database(
+    settings: OperationsSettings | None = None, *, patience: Patience = WORKER_PATIENCE
+) -> OperationsDatabase:
+    """The process's database for these settings; one engine a URL and patience."""
+    named = (settings or operations_settings()).database_url, patience
+    if named not in _databases:
+        _databases[named] = OperationsDatabase(named[0], patience=patience)
+    return _databases[named]
 
 
 # A forked Celery child must not share sockets or SQLite handles with its parent.
 os.register_at_fork(after_in_child=_databases.clear)
 
 
-def _create_engine(url: str, *, has_statement_limits: bool) -> sa.Engine:
+def _create_engine(url: str, patience: Patience, *, has_statement_limits: bool) -> sa.Engine:
     if not url.startswith("sqlite"):
-        limits = _postgres_limits(url, has_statement_limits=has_statement_limits)
-        # 5 s: a worker can wait for the next heartbeat, a caller is told to come again.
-        return sa.create_engine(url, pool_pre_ping=True, pool_timeout=5, connect_args=limits)
+        limits = _postgres_limits(url, patience, has_statement_limits=has_statement_limits)
+        return sa.create_engine(url, pool_pre_ping=True, pool_timeout=patience.pool, connect_args=limits)
     path = sa.make_url(url).database
     if path:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(url, connect_args={"timeout": _BUSY_TIMEOUT_SECONDS, "check_same_thread": False})
+    engine = sa.create_engine(url, connect_args={"timeout": patience.lock, "check_same_thread": False})
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-def _postgres_limits(url: str, *, has_statement_limits: bool) -> dict[str, Any]:
+def _postgres_limits(url: str, patience: Patience, *, has_statement_limits: bool) -> dict[str, Any]:
     """libpq parameters. What an operator wrote into the URL counts, and `connect_args` would override it."""
     named = sa.make_url(url).query
-    limits: dict[str, Any] = {name: value for name, value in _TCP_LIMITS.items() if name not in named}
+    ours = {**_KEEPALIVES, "connect_timeout": patience.connect, "tcp_user_timeout": int(patience.silence * 1000)}
+    limits: dict[str, Any] = {name: value for name, value in ours.items() if name not in named}
     if has_statement_limits:
         options = named.get("options", "")
         theirs = options if isinstance(options, str) else " ".join(options)
-        limits["options"] = f"{_STATEMENT_LIMITS} {theirs}".strip()  # of two `-c` with one name the later counts
+        times = f"-c statement_timeout={patience.statement * 1000:.0f} -c lock_timeout={patience.lock * 1000:.0f}"
+        limits["options"] = f"{times} {theirs}".strip()  # of two `-c` with one name the later counts
     return limits
 
 

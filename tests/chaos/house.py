@@ -1,0 +1,150 @@
+"""The house under attack: Redis behind a proxy, scoring's real API, workers of toys, a sweeper; all real processes."""
+
+import os
+import signal
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import psutil
+
+from shared.operations.database import OperationsDatabase
+from shared.operations.migrate import migrate
+from tests.chaos.proxy import ProxyProcess
+from tests.chaos.toys import ToyWarehouse
+from tests.conftest import REPOSITORY, RedisServer, wait_until
+from tests.postgres_server import PostgresServer
+from tests.servers import ApiServer, Server, start_sweeper
+
+WEBHOOK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # the Standard Webhooks specification's example
+_QUEUES = "scoring.batch,scoring.interactive"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How large a house is, and how quick it is to notice. The defaults are production's, but for the children."""
+
+    workers: int = 2
+    children: int = 2
+    sweepers: int = 1
+    env: dict[str, str] = field(default_factory=dict)
+    redis_arguments: tuple[str, ...] = ("--save", "", "--appendonly", "yes", "--appendfsync", "everysec")
+    postgres: PostgresServer | None = None
+    """Runs already, and has an empty database `operations`; None: SQLite."""
+    has_hosts_of_its_own: bool = True
+    """Each worker is on a machine of its own, as in containers: nobody else can tell whether its processes live."""
+
+
+class ToyHouse:
+    """Everything between enter and exit; whatever was killed meanwhile."""
+
+    def __init__(self, folder: Path, redis_binary: str, plan: Plan) -> None:
+        self.folder, self.plan = folder, plan
+        self.data_dir, self.logs = folder / "var", folder / "logs"
+        for path in (self.data_dir, self.redis_dir, self.logs):
+            path.mkdir(parents=True)
+        self.redis = RedisServer(redis_binary, self.redis_dir, *plan.redis_arguments)
+        self.toys = ToyWarehouse(folder / "toys.sqlite3")
+        self.postgres = plan.postgres
+        sqlite = f"sqlite:///{self.data_dir / 'operations.sqlite3'}"
+        self.url = sqlite if plan.postgres is None else f"{plan.postgres.url}operations"
+
+        self.operations = OperationsDatabase(self.url)
+        self.proxy: ProxyProcess | None = None
+        self.servers: list[Server] = []
+        self.workers: list[Server] = []
+        self.sweepers: list[Server] = []
+
+    @property
+    def redis_dir(self) -> Path:
+        return self.folder / "redis"
+
+    def __enter__(self) -> Self:
+        with ExitStack() as undone:
+            undone.callback(self.close)
+            self._open()
+            undone.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _open(self) -> None:
+        migrate(self.url)
+        self.redis.start()
+        self.proxy = ProxyProcess(self.redis.port, REPOSITORY)
+        self.api = ApiServer("scoring", self.logs, self.environment)
+        self.servers.append(self.api)
+        for number in range(self.plan.workers):
+            self.workers.append(self._start_worker(number))
+            self.servers.append(self.workers[-1])
+        for _ in range(self.plan.sweepers):
+            self.sweepers.append(start_sweeper(self.logs, self.environment))
+            self.servers.append(self.sweepers[-1])
+        self.api.wait_ready()
+        for worker in self.workers:
+            self.wait_children(worker)
+
+    def close(self) -> None:
+        """End what runs of it, also where not all of it was started."""
+        for server in self.servers:
+            self.end(server)
+        if self.proxy is not None:
+            self.proxy.close()
+        self.operations.dispose()
+        self.redis.client.close()
+        if self.redis.process is not None:
+            self.redis.process.send_signal(signal.SIGCONT)
+        self.redis.stop()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Of every process."""
+        return {
+            "GTM_DATA_DIR": str(self.data_dir),
+            "GTM_OPERATIONS_URL": self.url,
+            "GTM_ENV": "local",
+            "GTM_ENV_FILE": os.devnull,
+            "GTM_WEBHOOK_SECRET": WEBHOOK_SECRET,
+            "REDIS_URL": f"redis://127.0.0.1:{self.proxy.port if self.proxy else 0}/0",
+            "REMAP_SIGTERM": "SIGQUIT",
+            "GTM_SOFT_SHUTDOWN_SECONDS": "2",
+            "TOY_WAREHOUSE": str(self.folder / "toys.sqlite3"),
+            **self.plan.env,
+        }
+
+    def order(self, command: str) -> None:
+        """To the proxy before Redis; see its module."""
+        assert self.proxy is not None
+        self.proxy.order(command)
+
+    def forget_redis(self) -> None:
+        """Delete what a stopped Redis would read at its start."""
+        for path in sorted(self.redis_dir.rglob("*"), reverse=True):
+            path.rmdir() if path.is_dir() else path.unlink()
+
+    def wait_children(self, worker: Server) -> None:
+        """Until its pool is there: it has been imported and takes jobs."""
+        wait_until(lambda: self.children(worker), f"a worker's children\n{worker.log()}", seconds=60)
+
+    def children(self, worker: Server) -> list[psutil.Process]:
+        """Of its pool; none where it is gone."""
+        try:
+            return psutil.Process(worker.process.pid).children()
+        except psutil.NoSuchProcess:
+            return []
+
+    @staticmethod
+    def end(server: Server) -> None:
+        """SIGKILL, also where it was stopped by SIGSTOP."""
+        if server.process.poll() is None:
+            os.killpg(server.process.pid, signal.SIGCONT)
+        server.kill()
+
+    def _start_worker(self, number: int) -> Server:
+        env = self.environment
+        if self.plan.has_hosts_of_its_own:
+            env["TOY_HOST"] = f"toy-host-{number}"
+        command = ["celery", "-A", "tests.chaos.toy_worker", "worker", "-Q", _QUEUES, "-c", str(self.plan.children)]
+        return Server(f"worker-{number}", [*command, "-n", f"toy-{number}@%h"], self.logs, env)

@@ -1,0 +1,121 @@
+"""`python -m tests.chaos.run [campaign ...]`: everything breaks, and nothing may be lost. Exit code 1 where it was.
+
+Writes benchmarks/results/chaos.json after each campaign. With the same --seed the same things break in the same order.
+"""
+
+import argparse
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from tests.chaos.campaign import Course, Outcome, run_course, told
+from tests.chaos.faults import ALL, OF_POSTGRES, Fault
+from tests.chaos.house import Plan, ToyHouse
+from tests.chaos.report import to_table, write_report
+from tests.chaos.scenarios import cancel_everywhere, poison, storm
+from tests.conftest import find_redis_binary
+from tests.postgres_server import PostgresServer
+
+
+def kills(chosen: argparse.Namespace, folder: Path) -> Outcome:
+    """50 workers and 10 Redis killed, three of those losing everything, over 8,000 jobs."""
+    dice = random.Random(chosen.seed)
+    of_redis = [ALL["Redis killed 5 s"]] * (chosen.redis_kills - 3) + [ALL["Redis wiped"]] * 3
+    faults: list[Fault] = [ALL["worker killed"]] * chosen.worker_kills + of_redis
+    dice.shuffle(faults)
+    seconds = chosen.worker_kills * 12 + chosen.redis_kills * 20  # a guess: the load should last as long
+    course = Course("50 workers and 10 Redis", faults, chosen.jobs, chosen.jobs / seconds, gap=(0.5, 4))
+    with ToyHouse(folder, find_redis_binary(), Plan()) as house:
+        return run_course(house, course, chosen.seed, say)
+
+
+def matrix(chosen: argparse.Namespace, folder: Path) -> Outcome:
+    """Each fault so many times, in a random order."""
+    dice = random.Random(chosen.seed)
+    faults = [fault for fault in ALL.values() for _ in range(chosen.times)]
+    dice.shuffle(faults)
+    course = Course("fault matrix", faults, 100_000, 15, gap=(0.5, 3), is_endless=True)
+    with ToyHouse(folder, find_redis_binary(), Plan(sweepers=2)) as house:
+        return run_course(house, course, chosen.seed, say)
+
+
+def postgres(chosen: argparse.Namespace, folder: Path) -> Outcome:
+    """The operations database on PostgreSQL, with its own faults and some of the others."""
+    dice = random.Random(chosen.seed)
+    others = [ALL[name] for name in ("worker killed", "child killed", "API killed", "Redis wiped", "Redis flushed")]
+    faults = [*others, *(fault for fault in OF_POSTGRES.values() for _ in range(chosen.times))]
+    dice.shuffle(faults)
+    course = Course("on PostgreSQL", faults, 100_000, 15, gap=(0.5, 3), is_endless=True)
+    with PostgresServer() as server:
+        server.run("create database operations")
+        with ToyHouse(folder, find_redis_binary(), Plan(sweepers=2, postgres=server)) as house:
+            return run_course(house, course, chosen.seed, say)
+
+
+def cancels(chosen: argparse.Namespace, folder: Path) -> Outcome:
+    """See cancel_everywhere."""
+    with ToyHouse(folder, find_redis_binary(), Plan()) as house:
+        return cancel_everywhere(house, chosen.seed, count=20 * chosen.times)
+
+
+def poisons(chosen: argparse.Namespace, folder: Path) -> Outcome:
+    """See poison."""
+    with ToyHouse(folder, find_redis_binary(), Plan()) as house:
+        return poison(house, chosen.seed, count=chosen.times)
+
+
+def events(chosen: argparse.Namespace, folder: Path) -> Outcome:
+    """See storm."""
+    faults = [ALL[name] for name in ("worker killed", "Redis flushed", "API killed", "Redis killed 5 s")]
+    with ToyHouse(folder, find_redis_binary(), Plan()) as house:
+        return storm(house, chosen.seed, faults * max(1, chosen.times // 5), events=250 * chosen.times)
+
+
+CAMPAIGNS: Final[dict[str, Callable[[argparse.Namespace, Path], Outcome]]] = {
+    "kills": kills,
+    "matrix": matrix,
+    "postgres": postgres,
+    "cancels": cancels,
+    "poisons": poisons,
+    "events": events,
+}
+
+
+def say(text: str) -> None:
+    """At once, with the time."""
+    print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code 0 where all was good."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos.run", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("campaigns", nargs="*", choices=[*CAMPAIGNS, []], default=list(CAMPAIGNS))
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10_000))
+    parser.add_argument("--times", type=int, default=5, help="each fault")
+    parser.add_argument("--jobs", type=int, default=8000, help="of `kills`")
+    parser.add_argument("--worker-kills", type=int, default=50)
+    parser.add_argument("--redis-kills", type=int, default=10)
+    parser.add_argument("--keep", action="store_true", help="logs and databases of campaigns that were good, too")
+    chosen = parser.parse_args(arguments)
+    outcomes: list[Outcome] = []
+    say(f"seed {chosen.seed}")
+    for name in chosen.campaigns:
+        folder = Path(tempfile.mkdtemp(prefix=f"gtm-chaos-{name}-"))
+        say(f"{name} in {folder}")
+        outcomes.append(CAMPAIGNS[name](chosen, folder))
+        for line in told(outcomes[-1]):
+            say(line)
+        report = write_report(outcomes, chosen.seed)
+        if outcomes[-1].is_good and not chosen.keep:
+            shutil.rmtree(folder, ignore_errors=True)
+    print(to_table(report))
+    return 0 if all(outcome.is_good for outcome in outcomes) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

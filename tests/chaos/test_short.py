@@ -1,0 +1,89 @@
+"""A short course of `make chaos`: real processes are killed, Redis forgets and falls silent, and nothing is lost."""
+
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import httpx
+import pytest
+
+from tests.chaos.campaign import Course, run_course, told
+from tests.chaos.faults import ALL, Fault, cut_network, wipe_redis
+from tests.chaos.house import Plan, ToyHouse
+from tests.chaos.load import Calls, start_toy
+from tests.chaos.scenarios import cancel_everywhere, poison
+from tests.chaos.toys import Toy
+from tests.conftest import wait_until
+
+pytestmark = pytest.mark.processes
+
+SEED: Final = 7
+# Ten times as quick to notice as production: what takes longer than this here would take too long there.
+QUICK: Final = {
+    "GTM_LEASE_SECONDS": "2",
+    "GTM_HEARTBEAT_SECONDS": "0.5",
+    "GTM_REDISPATCH_SECONDS": "1",
+    "GTM_SWEEP_SECONDS": "0.2",
+    "GTM_SOFT_SHUTDOWN_SECONDS": "1",
+}
+FAULTS: Final = (
+    ALL["child killed"],
+    Fault("worker killed", 12, ALL["worker killed"].strike),
+    Fault("Redis wiped", 12, wipe_redis, lasts=1),
+    ALL["API killed before publishing"],
+    Fault("Redis flushed", 12, ALL["Redis flushed"].strike),
+    Fault("Redis unreachable", 12, cut_network, lasts=1),
+    ALL["child killed"],
+)
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory, redis_binary: str) -> Iterator[ToyHouse]:
+    with ToyHouse(tmp_path_factory.mktemp("chaos"), redis_binary, Plan(env=QUICK)) as running:
+        yield running
+
+
+def test_nothing_is_lost_doubled_or_lied_about_while_things_break(house: ToyHouse) -> None:
+    faults = list(FAULTS)
+    random.Random(SEED).shuffle(faults)
+    course = Course("short", faults, toys=10_000, per_second=12, gap=(0.1, 0.4), settle=30, is_endless=True)
+    outcome = run_course(house, course, SEED, lambda _: None)
+    assert outcome.is_good, "\n".join(told(outcome))
+    assert outcome.kills >= 5 and outcome.verdict.accepted > 40
+
+
+def test_a_cancel_is_heard_in_every_state(house: ToyHouse) -> None:
+    outcome = cancel_everywhere(house, SEED, count=21)
+    assert outcome.is_good, "\n".join(told(outcome))
+
+
+def test_a_job_that_kills_its_workers_ends_after_three_and_takes_no_other_along(house: ToyHouse) -> None:
+    outcome = poison(house, SEED, count=1)
+    assert outcome.is_good, "\n".join(told(outcome))
+
+
+def test_what_was_begun_goes_on_ahead_of_a_backlog(house: ToyHouse) -> None:
+    calls = Calls()
+    with httpx.Client(timeout=20) as client:
+        long = start_toy(client, house.api.url, Toy("long", before=60_000), calls)
+        wait_until(lambda: _state(client, house, long) == "running", "the long one runs")
+        for number in range(60):
+            start_toy(client, house.api.url, Toy(f"backlog-{number}", before=150), calls)
+        for worker in house.workers:
+            worker.kill()
+            worker.restart()
+        killed = time.monotonic()
+        wait_until(lambda: _attempts(client, house, long) == 2, "the long one is taken up again", seconds=20)
+        waiting = client.get(f"{house.api.url}/v1/jobs", params={"state": "queued", "limit": 200}).json()["items"]
+        assert len(waiting) > 20, f"it came before those that wait, {time.monotonic() - killed:.1f} s after the kill"
+        client.post(f"{house.api.url}/v1/jobs/{long}/cancel")
+
+
+def _state(client: httpx.Client, house: ToyHouse, job_id: str) -> str:
+    return str(client.get(f"{house.api.url}/v1/jobs/{job_id}").json()["state"])
+
+
+def _attempts(client: httpx.Client, house: ToyHouse, job_id: str) -> int:
+    return int(client.get(f"{house.api.url}/v1/jobs/{job_id}").json()["attempts"])

@@ -1,0 +1,125 @@
+"""What is to be seen when the dust has settled: of every accepted job the end, and of every end the effect."""
+
+import time
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import httpx
+import sqlalchemy as sa
+
+from shared.contracts import JobKind
+from shared.operations.models import Job
+from tests.chaos.house import ToyHouse
+from tests.chaos.load import Calls
+from tests.chaos.observer import ENDED, RANK, Observer
+from tests.chaos.toys import Toy
+from tests.conftest import wait_until
+
+_CLOCK_SLACK_SECONDS = 0.05
+
+
+@dataclass
+class Verdict:
+    """`repeated`: effects that were made again and changed nothing; the others must be 0."""
+
+    accepted: int = 0
+    ended: Counter[str] = field(default_factory=Counter)
+    lost: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
+    repeated: int = 0
+    taken_up_again: int = 0
+
+    @property
+    def is_clean(self) -> bool:
+        return not (self.lost or self.doubled or self.violations)
+
+    def explain(self) -> str:
+        """The first of each kind."""
+        parts = {"lost": self.lost, "doubled": self.doubled, "violations": self.violations}
+        return "; ".join(f"{name}: {len(items)}, such as {items[:3]}" for name, items in parts.items() if items)
+
+
+def judge(
+    house: ToyHouse,
+    observer: Observer,
+    calls: Calls,
+    toys: Mapping[str, Toy],
+    *,
+    expected: Mapping[str, Collection[str]] | None = None,
+    seconds: float = 120,
+) -> Verdict:
+    """Wait for the ends, ask the API for each, and hold the effects against them.
+
+    `expected`: toy's key -> the states it may end in; `succeeded` for the others.
+    """
+    verdict = Verdict(accepted=len(calls.accepted))
+    deadline = time.monotonic() + seconds
+    with httpx.Client(timeout=20) as client:
+        states = {}
+        for key, (job_id, _) in calls.accepted.items():
+            states[key] = _wait_end(client, observer, job_id, deadline)
+            if states[key] is None:
+                verdict.lost.append(f"{key} ({job_id})")
+    verdict.ended.update(state or "open" for state in states.values())
+    for key, state in states.items():
+        wanted = (expected or {}).get(key, ("succeeded",))
+        if state is not None and state not in wanted:
+            verdict.violations.append(f"{key} ended {state} instead of {wanted}")
+    _compare_effects(house, calls, toys, states, verdict)
+    _count_rows(house, calls, verdict)
+    verdict.violations += [*observer.sightings.violations, *calls.wrong, *calls.slow]
+    return verdict
+
+
+def _wait_end(client: httpx.Client, observer: Observer, job_id: str, deadline: float) -> str | None:
+    state: str | None = None
+
+    def has_ended() -> bool:
+        nonlocal state
+        state = observer.ask(client, job_id)
+        return state is not None and RANK[state] == ENDED
+
+    try:
+        wait_until(has_ended, job_id, seconds=max(0.5, deadline - time.monotonic()), poll=0.1)
+    except AssertionError:
+        return None
+    return state
+
+
+def _compare_effects(
+    house: ToyHouse, calls: Calls, toys: Mapping[str, Toy], states: Mapping[str, str | None], verdict: Verdict
+) -> None:
+    effects, writes = house.toys.effects(), house.toys.writes()
+    changes = Counter(write.key for write in writes if write.changed)
+    makers: dict[str, set[str]] = {}
+    for write in writes:
+        makers.setdefault(write.key, set()).add(write.job_id)
+    verdict.repeated = sum(not write.changed for write in writes)
+    for key, (job_id, _) in calls.accepted.items():
+        for effect in toys[key].effect_keys:
+            if states[key] == "succeeded" and effects.get(effect, ("nobody",))[0] != job_id:
+                verdict.violations.append(f"{key} succeeded without its effect {effect}")
+            if changes[effect] > 1 or len(makers.get(effect, ())) > 1:
+                verdict.doubled.append(f"{effect}: changed {changes[effect]} times by {makers[effect]}")
+    ends = _ends(house, (job_id for job_id, _ in calls.accepted.values()))
+    for write in writes:
+        if write.changed and write.at > ends.get(write.job_id, float("inf")) + _CLOCK_SLACK_SECONDS:
+            verdict.violations.append(f"{write.key} was written after its job had ended")
+
+
+def _ends(house: ToyHouse, wanted: Iterable[str]) -> dict[str, float]:
+    ids = set(wanted)
+    with house.operations.read() as session:
+        rows = session.execute(sa.select(Job.id, Job.finished_at).where(Job.finished_at.is_not(None))).tuples().all()
+    return {job_id: moment.timestamp() for job_id, moment in rows if job_id in ids}
+
+
+def _count_rows(house: ToyHouse, calls: Calls, verdict: Verdict) -> None:
+    """A POST that was answered late, or not at all, and sent again must not have made two jobs."""
+    with house.operations.read() as session:
+        rows = session.execute(sa.select(Job.id, Job.attempts).where(Job.kind == JobKind.SCORING)).tuples().all()
+    known = {job_id for job_id, _ in calls.accepted.values()}
+    verdict.doubled += [f"{job_id}: a job that nobody was told of" for job_id, _ in rows if job_id not in known]
+    verdict.taken_up_again = sum(attempts > 1 for _, attempts in rows)
