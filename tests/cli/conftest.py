@@ -60,7 +60,7 @@ def nowhere() -> str:
 
 @pytest.fixture
 def clean_env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("INGEST_URL", "TRANSFORM_URL", "SCORING_URL", "API_TOKEN", "WAREHOUSE"):
+    for name in ("INGEST_URL", "TRANSFORM_URL", "SCORING_URL", "API_KEY", "API_TOKEN", "WAREHOUSE"):
         monkeypatch.delenv(f"GTM_{name}", raising=False)
     for name in ("COLUMNS", "FORCE_COLOR", "TTY_COMPATIBLE"):
         monkeypatch.delenv(name, raising=False)

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.access.keys import mint_key
 from tests.cli.conftest import Gtm
 from tests.cli.server import DBT_PROBLEM, RESULTS, Behaviour, Server
 
@@ -281,17 +282,17 @@ def test_an_address_without_scheme_is_named(run_gtm: Gtm, monkeypatch: pytest.Mo
     assert "GTM_INGEST_URL" in ended.stderr and "http://" in ended.stderr
 
 
-def test_the_token_is_sent(gtm: Gtm, behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch) -> None:
-    behaviour.token = "a-token-of-twenty-four-characters"
-    monkeypatch.setenv("GTM_API_TOKEN", behaviour.token)
+def test_the_key_is_sent(gtm: Gtm, behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch) -> None:
+    behaviour.key = mint_key().text
+    monkeypatch.setenv("GTM_API_KEY", behaviour.key)
 
     assert gtm("build").exit_code == 0
 
 
-def test_a_missing_token_is_named(gtm: Gtm, behaviour: Behaviour) -> None:
-    behaviour.token = "a-token-of-twenty-four-characters"
+def test_a_missing_key_is_named(gtm: Gtm, behaviour: Behaviour) -> None:
+    behaviour.key = mint_key().text
 
     ended = gtm("build")
 
     assert ended.exit_code == 2
-    assert "GTM_API_TOKEN" in ended.stderr
+    assert "GTM_API_KEY" in ended.stderr

@@ -75,12 +75,25 @@ def test_a_role_has_the_image_and_the_command_that_compose_gives_it(role: str) -
 
 @pytest.mark.parametrize("role", [*ROLES, "migrate"])
 def test_a_role_gets_every_variable_that_compose_fixes(role: str) -> None:
-    """Settings without a value in compose are passed on where they are set: here the ConfigMaps take them."""
+    """Settings without a value in compose are passed on where they are set: here the ConfigMaps take them. What is a
+    file of compose's secrets is a variable out of a Secret."""
     given = environment_of(render(EXAMPLE), _container(role))
     fixed = {name: value for name, value in COMPOSE[role]["environment"].items() if value is not None}
+    secrets = {name for name, value in fixed.items() if str(value).startswith("/run/secrets/")}
+    assert all(given[name.removesuffix("_FILE")] is None for name in secrets)
+    fixed = {name: value for name, value in fixed.items() if name not in secrets}
     assert set(fixed) - set(given) == set()
     plain = {name: str(value) for name, value in fixed.items() if "${" not in str(value)}
     assert {name: given[name] for name in plain} == plain
+
+
+@pytest.mark.parametrize("role", [*ROLES, "migrate"])
+def test_a_role_logs_in_to_the_stores_as_compose_lets_it(role: str) -> None:
+    keys = {one["name"]: one["valueFrom"]["secretKeyRef"]["key"] for one in _container(role)["env"] if "valueFrom" in one}
+    sources = [one if isinstance(one, str) else one["source"] for one in COMPOSE[role]["secrets"]]
+    assert ("redis_worker_url" in sources) == (role in WORKERS) == (keys["REDIS_URL"] == "REDIS_URL")
+    assert ("operations_owner_url" in sources) == (keys["GTM_OPERATIONS_URL"] == "GTM_OPERATIONS_OWNER_URL")
+    assert (keys["GTM_OPERATIONS_URL"] == "GTM_OPERATIONS_OWNER_URL") == (role == "migrate")
 
 
 @pytest.mark.parametrize("role", APIS)
@@ -134,7 +147,6 @@ def test_a_role_gets_the_secrets_that_it_needs_and_no_other(role: str) -> None:
     pod = pod_of(named(render(EXAMPLE), "Deployment", role))
     assert pod is not None
     wanted = {"fleet-gtm-stores"}
-    wanted |= {"fleet-gtm-api"} if role in APIS else set()
     wanted |= {"fleet-gtm-crm"} if role.startswith("ingest") else set()
     wanted |= {"fleet-gtm-model"} if role.startswith("scoring") else set()
     wanted |= {"fleet-gtm-webhooks"} if role == "scoring-api" else set()
