@@ -53,8 +53,10 @@ def choose_endpoints(settings: LocalSettings, say: Callable[[str], None]) -> End
 
     host = settings.host
     brings_redis = settings.redis_url is None
-    redis_url = settings.redis_url or (
+    redis_url = (
         url("redis", LOOPBACK, settings.redis_port, "GTM_REDIS_PORT").replace("http", "redis") + "/0"
+        if settings.redis_url is None
+        else settings.redis_url.get_secret_value()
     )
     ollama, ollama_model = settings.ollama_host, settings.ollama_model
     brings_model = not model_answers(ollama, settings.model_api)

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from shared.settings import EnvSettings
 
@@ -26,7 +26,7 @@ class LocalSettings(EnvSettings):
     start_timeout_seconds: float = Field(90, gt=0, validation_alias="GTM_START_TIMEOUT_SECONDS")
 
     # Set by the user, each of these replaces a process of the stack.
-    redis_url: str | None = Field(None, validation_alias="REDIS_URL")
+    redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
     ollama_host: str = Field("http://127.0.0.1:11434", validation_alias="OLLAMA_HOST")
     model_api: Literal["ollama", "openai"] = Field("ollama", validation_alias="GTM_MODEL_API")
     ollama_model: str = Field("llama3.1", validation_alias="OLLAMA_MODEL")

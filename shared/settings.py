@@ -3,27 +3,15 @@
 A service's own settings live in its `settings.py` and inherit `EnvSettings` too, so that all of them are read alike.
 """
 
-import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, model_validator
 
+from shared.env_settings import EnvSettings as EnvSettings
+from shared.env_settings import explain_wrong_settings as explain_wrong_settings
 from shared.errors import TerminalError
-
-
-class EnvSettings(BaseSettings):
-    """Base of every settings class: environment first, then `.env`; unknown keys are other classes' business."""
-
-    model_config = SettingsConfigDict(
-        env_file=os.environ.get("GTM_ENV_FILE", ".env"),
-        env_file_encoding="utf-8",
-        extra="ignore",
-        frozen=True,
-        env_ignore_empty=True,
-    )
 
 
 class AppSettings(EnvSettings):
@@ -31,15 +19,12 @@ class AppSettings(EnvSettings):
 
     env: Literal["local", "production"] = Field("production", validation_alias="GTM_ENV")
     data_dir: Path = Field(Path("var"), validation_alias="GTM_DATA_DIR")
-    api_token: SecretStr | None = Field(None, validation_alias="GTM_API_TOKEN")
+    api_docs: Literal["open", "keyed", "off"] = Field("keyed", validation_alias="GTM_API_DOCS")
+    """Who may read /docs and /openapi.json: everybody, who may read the rest, nobody."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", validation_alias="GTM_LOG_LEVEL")
     log_format: Literal["json", "console"] = Field("json", validation_alias="GTM_LOG_FORMAT")
-
-    @model_validator(mode="after")
-    def _closed_by_default(self) -> "AppSettings":
-        if self.api_token is not None and len(self.api_token.get_secret_value()) < 24:
-            raise ValueError("GTM_API_TOKEN: at least 24 characters, e.g. from `openssl rand -hex 32`")
-        return self
+    rate_limit_per_minute: int = Field(60_000, ge=0, validation_alias="GTM_RATE_LIMIT_PER_MINUTE")
+    """Of each caller, in each API process; 0: none."""
 
 
 class QueueSettings(EnvSettings):
@@ -61,6 +46,12 @@ class OperationsSettings(EnvSettings):
     max_attempts: int = Field(3, ge=1, validation_alias="GTM_MAX_ATTEMPTS")
     redispatch_seconds: float = Field(10, gt=0, validation_alias="GTM_REDISPATCH_SECONDS")
     sweep_seconds: float = Field(1, gt=0, validation_alias="GTM_SWEEP_SECONDS")
+    stall_seconds: float = Field(900, gt=0, validation_alias="GTM_STALL_SECONDS")
+    """A running job that has not got on for so long is said to be stalled."""
+    queue_limit: int = Field(10_000, ge=1, validation_alias="GTM_QUEUE_LIMIT")
+    """Jobs that may wait in a queue before starts are refused."""
+    event_limit: int = Field(100_000, ge=1, validation_alias="GTM_EVENT_LIMIT")
+    """Accounts, or records, that may wait to be read again before events are refused."""
 
     @model_validator(mode="after")
     def _heartbeat_fits_lease(self) -> "OperationsSettings":
@@ -102,6 +93,8 @@ class WarehouseSettings(EnvSettings):
     snowflake_role: str = Field("", pattern=_IDENTIFIER, validation_alias="SNOWFLAKE_ROLE")
     snowflake_auth: Literal["key-pair", "oauth", "password"] | None = Field(None, validation_alias="GTM_SNOWFLAKE_AUTH")
     """None: by key pair where a key is set, else by password. Ask `snowflake_login`."""
+    snowflake_allow_password: bool = Field(False, validation_alias="GTM_SNOWFLAKE_ALLOW_PASSWORD")
+    """A password alone is refused without it: Snowflake ends such logins of services in 2026."""
     snowflake_private_key_file: Path | None = Field(None, validation_alias="GTM_SNOWFLAKE_PRIVATE_KEY_FILE")
     snowflake_private_key: SecretStr | None = Field(None, validation_alias="GTM_SNOWFLAKE_PRIVATE_KEY")
     """PEM, or base64 of DER."""
@@ -146,6 +139,14 @@ class WarehouseSettings(EnvSettings):
             raise ValueError(f"GTM_SNOWFLAKE_HOST must be this machine, {' or '.join(sorted(_LOOPBACK))}")
         return self
 
+    @model_validator(mode="after")
+    def _one_place_a_secret(self) -> "WarehouseSettings":
+        for name in ("private_key", "oauth_token"):
+            if getattr(self, f"snowflake_{name}") and getattr(self, f"snowflake_{name}_file"):
+                variable = f"GTM_SNOWFLAKE_{name.upper()}"
+                raise ValueError(f"set {variable} or {variable}_FILE, not both")
+        return self
+
     @property
     def core_path(self) -> Path:
         """DuckDB file with RAW and ANALYTICS."""
@@ -165,7 +166,9 @@ class WarehouseSettings(EnvSettings):
         return "password" if self.snowflake_password.get_secret_value() and not has_key else "key-pair"
 
     def require_snowflake(self) -> None:
-        """Raises TerminalError naming every setting of Snowflake that is missing."""
+        """Raises TerminalError: `warehouse-not-configured`, naming every setting of Snowflake that is missing;
+        `warehouse-password-refused`.
+        """
         needed = ("account", "user", "warehouse", "database", "role")
         missing = [f"SNOWFLAKE_{key.upper()}" for key in needed if not getattr(self, f"snowflake_{key}")]
         missing += self._missing_credentials()
@@ -174,6 +177,15 @@ class WarehouseSettings(EnvSettings):
                 f"GTM_WAREHOUSE=snowflake needs {', '.join(missing)}; set them in .env (see .env.example).",
                 code="warehouse-not-configured",
                 title="Snowflake settings are missing",
+            )
+        # The stand-in on this machine (snowflake_host) is none of Snowflake's.
+        if self.snowflake_login == "password" and not self.snowflake_allow_password and self.snowflake_host is None:
+            raise TerminalError(
+                "SNOWFLAKE_PASSWORD alone is refused: Snowflake ends logins of services by password in 2026. Log in by "
+                "key pair (GTM_SNOWFLAKE_PRIVATE_KEY_FILE, docs/snowflake.md), or set "
+                "GTM_SNOWFLAKE_ALLOW_PASSWORD=true for as long as your account still takes it.",
+                code="warehouse-password-refused",
+                title="A password alone is refused",
             )
 
     def _missing_credentials(self) -> list[str]:
@@ -186,23 +198,6 @@ class WarehouseSettings(EnvSettings):
         if self.snowflake_private_key_file is not None or self.snowflake_private_key is not None:
             return []
         return ["GTM_SNOWFLAKE_PRIVATE_KEY_FILE (or GTM_SNOWFLAKE_PRIVATE_KEY, or SNOWFLAKE_PASSWORD)"]
-
-
-_SHOWN_PROBLEMS: Final = ("int_", "float_", "bool_", "literal_", "greater_", "less_")
-
-
-def explain_wrong_settings(error: ValidationError) -> list[str]:
-    """One `GTM_INGEST_PORT=abc: <what it should be>` per setting, for people.
-
-    The value is left out where it is none of a number, a flag or a choice: it might be a secret.
-    """
-    lines = []
-    for one in error.errors(include_url=False, include_context=False):
-        name = ".".join(str(part) for part in one["loc"])
-        value = f"={one['input']}" if one["type"].startswith(_SHOWN_PROBLEMS) else ""
-        message = one["msg"].removeprefix("Value error, ")
-        lines.append(f"{name}{value}: {message}" if name else message)
-    return lines
 
 
 @lru_cache

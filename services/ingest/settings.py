@@ -10,6 +10,7 @@ from pydantic_settings import NoDecode
 
 from shared.errors import InvalidRequest
 from shared.settings import EnvSettings
+from shared.web_addresses import require_service_url
 
 
 class WatchedFolder(NamedTuple):
@@ -51,6 +52,12 @@ class IngestSettings(EnvSettings):
     )
     salesforce_bulk_rows: int = Field(20_000, ge=1, validation_alias="GTM_SALESFORCE_BULK_ROWS")
     salesforce_whole_days: float = Field(7, gt=0, validation_alias="GTM_SALESFORCE_WHOLE_DAYS")
+
+    @field_validator("hubspot_url", "salesforce_login_url")
+    @classmethod
+    def _address_of_a_service(cls, value: str | None) -> str | None:
+        """The credentials go there, and nowhere else: no redirect is followed."""
+        return require_service_url(value) if value else value
 
     @field_validator("files_roots", mode="before")
     @classmethod

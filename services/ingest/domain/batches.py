@@ -103,9 +103,9 @@ def _to_utc_text(text: str) -> str | None:
             match = _OFFSET.match(text)
             assert match is not None
             moment = datetime.fromisoformat(re.sub(r"([T ])(\d):", r"\g<1>0\2:", match[1]) + match[2])
-    except (ValueError, OverflowError):
+        return moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ")
+    except (ValueError, OverflowError):  # also 0001-01-01T00:00:00+02:00, some systems' "never": the year 0 in UTC
         return None
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ")
 
 
 def to_json_objects(columns: Mapping[str, pa.Array]) -> pa.Array | None:

@@ -13,6 +13,7 @@ _CODE_KEYS: Final = ("errorCode", "category", "policyName", "errorType", "error"
 _MESSAGE_KEYS: Final = ("message", "error_description")
 _SCOPE_KEYS: Final = ("requiredGranularScopes", "requiredScopes")
 _MESSAGE_CHARACTERS: Final = 500
+_DEEPEST_COMPLAINT: Final = 20
 # Half of a surrogate pair, escaped or as bytes: what a CRM leaves of an emoji that it cuts. Whole pairs match, too.
 _PERHAPS_HALF: Final = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
 _HALF: Final = re.compile("[\ud800-\udfff]")
@@ -41,13 +42,16 @@ def read_json(body: bytes) -> tuple[Any, bool]:
     """The parsed body, and whether halves of characters were in it: no text can hold one, so U+FFFD stands for it.
 
     Raises:
-        ValueError: it is no JSON.
+        ValueError: it is no JSON, or none that can be read.
     """
-    answer = json.loads(body)
-    if _PERHAPS_HALF.search(body) is None:
-        return answer, False
-    text, halves = _HALF.subn("\ufffd", json.dumps(answer, ensure_ascii=False))
-    return (json.loads(text), True) if halves else (answer, False)
+    try:
+        answer = json.loads(body)
+        if _PERHAPS_HALF.search(body) is None:
+            return answer, False
+        text, halves = _HALF.subn("\ufffd", json.dumps(answer, ensure_ascii=False))
+        return (json.loads(text), True) if halves else (answer, False)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def read_complaint(body: Any) -> Complaint:
@@ -81,14 +85,16 @@ def read_date(text: str) -> datetime | None:
     return moment if moment.tzinfo is not None else None
 
 
-def _dicts(body: Any) -> Iterator[Mapping[str, Any]]:
+def _dicts(body: Any, depth: int = 0) -> Iterator[Mapping[str, Any]]:
+    if depth > _DEEPEST_COMPLAINT:
+        return
     if isinstance(body, dict):
         yield body
         for key in ("errors", "context"):
-            yield from _dicts(body.get(key))
+            yield from _dicts(body.get(key), depth + 1)
     elif isinstance(body, list):
         for one in body:
-            yield from _dicts(one)
+            yield from _dicts(one, depth + 1)
 
 
 def _names(value: Any) -> list[Any]:

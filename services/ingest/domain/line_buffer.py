@@ -5,6 +5,9 @@ from typing import Final
 
 _CHUNK_BYTES: Final = 1 << 20
 _LARGEST_CHUNK_BYTES: Final = 4 << 20
+_LINE_COST: Final = 64  # of a line put back, in bytes: a short one takes as long to read again
+_MOST_AGAIN: Final = 256 << 20  # some seconds
+_AGAIN_PER_BYTE: Final = 4
 LONGEST_LINE_BYTES: Final = 32 << 20  # a parser takes four bytes for a character of it, and an API has 512 MB
 
 
@@ -13,6 +16,15 @@ class LineTooLong(ValueError):
 
     def __init__(self, line: int) -> None:
         """`line`: where the record begins."""
+        super().__init__(line)
+        self.line = line
+
+
+class TangledQuotes(ValueError):
+    """Lines are read again and again, each as the beginning of a record that the rest of the file belongs to."""
+
+    def __init__(self, line: int) -> None:
+        """`line`: where the last such record begins."""
         super().__init__(line)
         self.line = line
 
@@ -27,6 +39,7 @@ class LineBuffer:
         self._record_at = 0
         self._record_line = 1
         self._is_ended = False
+        self._again = 0
         self.line = 1
         """Number of the next line, from 1."""
         self.position = 0
@@ -63,11 +76,20 @@ class LineBuffer:
         return line
 
     def put_back_all_but_first_line(self) -> None:
-        """The record is to be its first line alone."""
+        """The record is to be its first line alone.
+
+        Raises:
+            TangledQuotes: what was put back in all takes longer than reading a file may: a file that is made so can
+                make each of its lines cost the whole rest.
+        """
         end = self._data.find(b"\n", self._record_at, self._at)
         if end >= 0:
-            self.position -= self._at - (end + 1)
+            size, lines = self._at - (end + 1), self.line - (self._record_line + 1)
+            self.position -= size
             self._at, self.line = end + 1, self._record_line + 1
+            self._again += size + lines * _LINE_COST
+            if self._again > max(_MOST_AGAIN, self.position * _AGAIN_PER_BYTE):
+                raise TangledQuotes(self._record_line)
 
     def look_ahead(self, size: int) -> tuple[bytes, bool]:
         """The next `size` bytes, and whether the stream ends with them. Leaves behind what lies before."""

@@ -5,6 +5,7 @@ from ipaddress import IPv6Address
 import httpx
 
 from shared.errors import TerminalError
+from shared.web_addresses import is_never_called
 
 _DEFAULT_PORT = 11434
 _THIS_MACHINE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # nosec B104: to be called, never bound
@@ -34,6 +35,8 @@ def _to_url(part: str) -> str:
         raise _bad_host("***", "It must end with the path: what follows a ? or # would cut the API's paths off.")
     if url.scheme not in ("http", "https") or not url.host:
         raise _bad_host(part)
+    if is_never_called(url.host):
+        raise _bad_host(part, "That is a link-local or multicast address, or a cloud's metadata: no model is there.")
     if url.port is None and "://" not in text:
         url = url.copy_with(port=_DEFAULT_PORT)
     return str(url.copy_with(host=_THIS_MACHINE.get(url.host, url.host))).rstrip("/")

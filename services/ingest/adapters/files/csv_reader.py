@@ -8,7 +8,7 @@ from typing import Final
 import pyarrow as pa
 
 from services.ingest.adapters.files.batching import BatchBuilder, narrow
-from services.ingest.adapters.files.columns import take_columns
+from services.ingest.adapters.files.columns import require_width, take_columns
 from services.ingest.adapters.files.csv_blocks import parse_block
 from services.ingest.adapters.files.data_files import DataFile
 from services.ingest.adapters.files.text_streams import TextStream, open_text
@@ -46,6 +46,7 @@ def read_csv(
         reading.encoding, reading.encoding_known_by = text.encoding, text.known_by
         buffer = LineBuffer(text.read)
         header = _read_header(file, mapping, buffer, text)
+        require_width(file, len(header.fields))  # also those without a name
         reading.delimiter = name_delimiter(header.delimiter)
         unnamed = find_unnamed(header.fields)
         titles = [title for place, title in enumerate(header.fields) if place not in unnamed]

@@ -1,14 +1,15 @@
 """One JSON object a line as batches of text columns."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
 
-from services.ingest.adapters.files.batching import BATCH_BYTES
-from services.ingest.adapters.files.columns import take_columns
+from services.ingest.adapters.files.batching import BATCH_BYTES, narrow
+from services.ingest.adapters.files.columns import name_some, require_width, take_columns
 from services.ingest.adapters.files.data_files import DataFile
 from services.ingest.adapters.files.text_streams import open_text
 from services.ingest.adapters.files.unpacking import Unpacker
@@ -23,13 +24,17 @@ from services.ingest.domain.sources import Reject
 def read_json_lines(
     file: DataFile, mapping: TableMapping, reading: FileReading, unpacker: Unpacker, batch_rows: int
 ) -> Iterator[FileBatch]:
-    """A line may leave out columns. Each line's are matched with the mapping whatever the others have."""
+    """A line may leave out columns. Each line's are matched with the mapping whatever the others have.
+
+    A batch has all columns that any line had so far: the more there are, the fewer rows it has.
+    """
 
     @lru_cache(maxsize=1024)
     def names_of(keys: tuple[str, ...]) -> list[str]:
         known = dict.fromkeys(reading.columns)
         known.update(dict.fromkeys(take_columns(file, mapping, keys, reading)))
         names, reading.columns = list(reading.columns), tuple(known)
+        require_width(file, len(known))
         return names
 
     rows: list[dict[str, str | None]] = []
@@ -50,7 +55,8 @@ def read_json_lines(
                     content = line.decode(errors="backslashreplace").rstrip("\r\n")
                     rejects.append(file_reject(file.name, number, _explain(error, text.encoding), content))
             size += len(line)
-            if not line or len(rows) + len(rejects) >= batch_rows or size > BATCH_BYTES:
+            most_rows = narrow(batch_rows, len(reading.columns))
+            if not line or len(rows) + len(rejects) >= most_rows or size > BATCH_BYTES:
                 yield to_union_batch(rows, rejects, mapping)
                 rows, rejects, size = [], [], 0
             if not line:
@@ -81,9 +87,8 @@ def parse_json_line(line: bytes) -> dict[str, str | None]:
 def _require_single_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        raise ValueError(f"the object names {', '.join(twice)} twice; export each value under a name of its own")
+        twice = sorted(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
+        raise ValueError(f"the object names {name_some(twice)} twice; export each value under a name of its own")
     return found
 
 

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from services.ingest.adapters.files.batching import BATCH_BYTES, BatchBuilder, narrow
 from services.ingest.adapters.files.columns import take_columns
 from services.ingest.adapters.files.data_files import DataFile
+from services.ingest.adapters.files.parquet_sizes import RowSizes
 from services.ingest.adapters.files.unpacking import Unpacker, unreadable
 from services.ingest.domain.file_batches import FileBatch
 from services.ingest.domain.file_reading import FileReading
@@ -26,7 +27,8 @@ def read_parquet(
     file: DataFile, mapping: TableMapping, reading: FileReading, unpacker: Unpacker, batch_rows: int
 ) -> Iterator[FileBatch]:
     """Numbers with all their digits and no exponent, times as the engine writes them, nested values as JSON, bytes that
-    are not UTF-8 as `\\xNN`.
+    are not UTF-8 as `\\xNN`. What a file says of itself decides how many rows are unpacked at once; what it holds counts
+    as unpacked, since a few bytes can stand for a million rows.
     """
     try:
         with unpacker.open_seekable(file) as data, pq.ParquetFile(data) as parquet:
@@ -35,31 +37,35 @@ def read_parquet(
             kinds = dict(zip(names, schema.types, strict=True))
             numeric = [name for name in mapping.comma_columns() & kinds.keys() if _is_number(kinds[name])]
             yield FileBatch(0, {name: pa.array([], pa.string()) for name in names})
-            for batch in _read_batches(file, parquet, names, narrow(batch_rows, len(names))):
+            sizes = RowSizes(file, data, parquet, unpacker.memory_megabytes)
+            for batch in _read_batches(file, parquet, sizes, names, narrow(batch_rows, len(names))):
+                unpacker.take(file, batch.rows + sum(column.nbytes for column in batch.columns.values()))
                 is_number = pa.repeat(pa.scalar(True), batch.rows)
                 yield replace(batch, numbers=dict.fromkeys(numeric, is_number))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise unreadable(file.name, f"as Parquet: {str(error).rstrip('.')}") from None
 
 
-def _read_batches(file: DataFile, parquet: pq.ParquetFile, names: list[str], batch_rows: int) -> Iterator[FileBatch]:
+def _read_batches(
+    file: DataFile, parquet: pq.ParquetFile, sizes: RowSizes, names: list[str], batch_rows: int
+) -> Iterator[FileBatch]:
     builder = BatchBuilder(file.name, names, batch_rows)
-    for piece in parquet.iter_batches(batch_size=_rows_at_once(parquet)):
-        columns = []
-        for field, column in zip(piece.schema, piece.columns, strict=True):
-            try:
-                columns.append(_to_text(column))
-            except pa.ArrowNotImplementedError:
-                why = f"its column {field.name} is of type {field.type}, which has no text; cast it in the export"
-                raise unreadable(file.name, why) from None
-        yield from builder.add(pa.Table.from_arrays(columns, names))
+    for number in range(parquet.num_row_groups):
+        rows = sizes.rows_at_once(number, BATCH_BYTES, _MOST_ROWS_AT_ONCE)
+        for piece in parquet.iter_batches(batch_size=rows, row_groups=[number]):
+            yield from builder.add(pa.Table.from_arrays(_to_texts(file, piece), names))
     yield builder.finish()
 
 
-def _rows_at_once(parquet: pq.ParquetFile) -> int:
-    groups = [parquet.metadata.row_group(number) for number in range(parquet.num_row_groups)]
-    widest = max((group.total_byte_size // max(group.num_rows, 1) for group in groups), default=0)
-    return max(1, min(_MOST_ROWS_AT_ONCE, BATCH_BYTES // max(widest, 1)))
+def _to_texts(file: DataFile, piece: pa.RecordBatch) -> list[pa.Array]:
+    columns = []
+    for field, column in zip(piece.schema, piece.columns, strict=True):
+        try:
+            columns.append(_to_text(column))
+        except pa.ArrowNotImplementedError:
+            why = f"its column {field.name} is of type {field.type}, which has no text; cast it in the export"
+            raise unreadable(file.name, why) from None
+    return columns
 
 
 def _is_number(kind: pa.DataType) -> bool:

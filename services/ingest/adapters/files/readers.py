@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Callable, Generator, Iterator
 from typing import Final
 
+from services.ingest.adapters.files.columns import name_some
 from services.ingest.adapters.files.csv_reader import read_csv
 from services.ingest.adapters.files.data_files import DataFile
 from services.ingest.adapters.files.json_lines import read_json_lines
@@ -13,7 +14,7 @@ from services.ingest.adapters.files.unpacking import Unpacker, unreadable
 from services.ingest.adapters.files.workbooks import read_workbook
 from services.ingest.domain.file_batches import FileBatch
 from services.ingest.domain.file_reading import FileReading
-from services.ingest.domain.line_buffer import LONGEST_LINE_BYTES, LineTooLong
+from services.ingest.domain.line_buffer import LONGEST_LINE_BYTES, LineTooLong, TangledQuotes
 from services.ingest.domain.mapping import TableMapping
 from shared.errors import TerminalError
 
@@ -53,6 +54,12 @@ def read_file(
             "a quote that is open there; else this is no file of rows"
         )
         raise unreadable(file.name, why) from None
+    except TangledQuotes as error:
+        why = (
+            f"so many of its rows up to line {error.line} open a quote and never close it that none can be told from "
+            "the next. Mend the quotes, or export it without them"
+        )
+        raise unreadable(file.name, why) from None
     except (EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError) as error:
         raise unreadable(file.name, f"its packing is broken or unknown: {str(error).rstrip('.')}") from None
     except OSError as error:
@@ -64,7 +71,7 @@ def _require_columns(file: DataFile, mapping: TableMapping, reading: FileReading
     if missing:
         raise TerminalError(
             f"{file.name} has no column {', '.join(missing)}, which the mapping reads into raw.{reading.table}. It has "
-            f"{', '.join(reading.columns)}. Mend the mapping: name the column as it is now or as an alias, or mark it "
+            f"{name_some(reading.columns)}. Mend the mapping: name the column as it is now or as an alias, or mark it "
             "`optional: true`.",
             code="mapping-column-missing",
             title="The mapping names a column that the file doesn't have",

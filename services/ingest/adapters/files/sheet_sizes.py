@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 from xml.parsers import expat
 
 from services.ingest.adapters.files.data_files import DataFile
+from services.ingest.adapters.files.shared_strings import SharedText, StringLengths
 from services.ingest.adapters.files.unpacking import unreadable
 
 _CELL_BYTES: Final = 32
@@ -21,6 +22,7 @@ _LAST_COLUMN: Final = 1 << 14
 _CHUNK_BYTES: Final = 1 << 20
 _LONGEST_LIST_BYTES: Final = 8 << 20
 _LIST_OF_SHEETS: Final = "xl/workbook.xml"
+_SHARED_STRINGS: Final = "xl/sharedstrings.xml"
 _LINKS_OF_SHEETS: Final = "xl/_rels/workbook.xml.rels"
 _LINK_ID: Final = re.compile(r"\{http[^}]*relationships\}id")
 _MEND: Final = ", or save the sheet as CSV; a check has room for less than a sync"
@@ -67,6 +69,7 @@ def _measure_parts(file: DataFile, archive: zipfile.ZipFile, most_megabytes: int
     """Of the parts that are sheets, by their path in lower case. All parts are counted as they really unpack."""
     left = most_megabytes << 20
     sizes = {}
+    naming = {}  # part -> cells that name a shared text
     for info in archive.infolist():
         meter = _SheetMeter()
         with archive.open(info) as part:
@@ -79,7 +82,26 @@ def _measure_parts(file: DataFile, archive: zipfile.ZipFile, most_megabytes: int
             meter.finish()
             _require_sane(file, info.filename, meter, most_megabytes)
             sizes[info.filename.lower()] = SheetSize(meter.errors, meter.first_error)
+            naming[info] = meter.shared
+    _require_room_for_texts(file, archive, naming, most_megabytes)
     return sizes
+
+
+def _require_room_for_texts(
+    file: DataFile, archive: zipfile.ZipFile, naming: Mapping[zipfile.ZipInfo, int], most_megabytes: int
+) -> None:
+    """A text that a million cells name is a million texts once they are read."""
+    strings, most = StringLengths(), most_megabytes << 20
+    try:
+        for info in archive.infolist():
+            if info.filename.lower() == _SHARED_STRINGS and any(naming.values()):
+                strings.read(archive, info)
+        for part, cells in naming.items():
+            # The product is the most that it can be; only where that is too much is the sheet read again.
+            if cells * strings.longest > most and SharedText(strings.lengths).read(archive, part) > most:
+                raise unreadable(file.name, f"the texts of {part.filename} take more than {most_megabytes} MB{_MEND}")
+    except expat.ExpatError as error:
+        raise unreadable(file.name, f"as a workbook: no well-formed XML: {error}") from None
 
 
 def _require_sane(file: DataFile, part: str, meter: "_SheetMeter", most_megabytes: int) -> None:
@@ -128,6 +150,7 @@ class _SheetMeter:
         self.is_sheet = False
         self.problem: str | None = None
         self.errors = 0
+        self.shared = 0
         self.first_error = (0, 0)
         self.first_row = self.last_row = 0
         self.first_column = self.last_column = 0
@@ -190,7 +213,10 @@ class _SheetMeter:
                 column = self._columns[letters] = _column_number(letters)
             self._column = column
             self._row = int(place[len(letters) :] or 0)
-        if attributes.get("t") == "e":
+        kind = attributes.get("t")
+        if kind == "s":
+            self.shared += 1
+        elif kind == "e":
             self.errors += 1
             self.first_error = self.first_error if self.errors > 1 else (self._row, self._column)
 

@@ -27,12 +27,12 @@ class Unpacker:
     The bound counts what really comes, whatever an archive says of itself.
     """
 
-    def __init__(self, folder: Path, limit_megabytes: int, workbook_megabytes: int = 1024) -> None:
+    def __init__(self, folder: Path, limit_megabytes: int, memory_megabytes: int = 1024) -> None:
         """`folder`: on whose disk a packed file waits that must be read from its end, as Parquet is.
 
-        `workbook_megabytes`: what a workbook may unpack to, and what memory its sheet may take.
+        `memory_megabytes`: what is held in memory at once: a workbook and its sheet, a column of a Parquet file.
         """
-        self.workbook_megabytes = workbook_megabytes
+        self.memory_megabytes = memory_megabytes
         self._folder = folder
         self._limit = limit_megabytes
         self._left = limit_megabytes * _MEGABYTE
@@ -84,7 +84,7 @@ class Unpacker:
 
     def fresh(self) -> "Unpacker":
         """With the whole bound again: for looking at a file before it is read."""
-        return Unpacker(self._folder, self._limit, self.workbook_megabytes)
+        return Unpacker(self._folder, self._limit, self.memory_megabytes)
 
     def take(self, file: DataFile, size: int) -> None:
         """Count bytes that came out of a packed file."""

@@ -31,7 +31,7 @@ def read_workbook(
     kept may be two records' id: their rows are rejects. Cells that hold an error have no value; they are counted.
     """
     with unpacker.open_seekable(file) as data:
-        sizes = measure_sheets(file, data, unpacker.workbook_megabytes)
+        sizes = measure_sheets(file, data, unpacker.memory_megabytes)
         try:
             with CalamineWorkbook.from_filelike(data) as workbook:
                 sheet = _choose_sheet(file, workbook, mapping)

@@ -19,7 +19,9 @@ from services.ingest.domain.crm_answers import read_date
 from services.ingest.domain.sources import SyncRun
 from services.ingest.settings import IngestSettings
 from shared.errors import TerminalError, TransientError
+from shared.web_addresses import require_service_url
 
+_DOMAINS: Final = (".salesforce.com", ".force.com", ".salesforce.mil", ".sfcrmproducts.cn")  # Help: "My Domain URL Formats"
 _PATH: Final = "/services/oauth2/token"
 _JWT_BEARER: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _VALID_SECONDS: Final = 180
@@ -78,10 +80,16 @@ class SalesforceLogin:
         self._fresh: dict[str, str] | None = None
 
     def open(self) -> str:
-        """Log in for the first time. Returns the address of the org's API. Raises as `headers`."""
+        """Log in for the first time. Returns the address of the org's API.
+
+        Raises:
+            TerminalError: as `headers`; `crm-redirected`, where the login names an address that is none of Salesforce's.
+            TransientError: as `headers`.
+        """
         answer = self._ask()
+        address = _require_of_salesforce(str(answer.get("instance_url") or self._url), self._url)
         self._fresh = _to_headers(answer)
-        return str(answer.get("instance_url") or self._url)
+        return address
 
     def headers(self) -> Mapping[str, str]:
         """Those that prove who we are; each call but the first after `open` logs in again.
@@ -190,6 +198,26 @@ def _audience(login_url: str) -> str:
         return login_url
     is_sandbox = host == "test.salesforce.com" or ".sandbox." in host
     return "https://test.salesforce.com" if is_sandbox else "https://login.salesforce.com"
+
+
+def _require_of_salesforce(address: str, login_url: str) -> str:
+    """The one address that an answer decides: the token goes there, so it must be the login's host or Salesforce's."""
+    try:
+        parts = urlsplit(require_service_url(address))
+        is_known = parts.hostname == urlsplit(login_url).hostname or (
+            parts.scheme == "https" and (parts.hostname or "").endswith(_DOMAINS)
+        )
+    except ValueError:
+        is_known = False
+    if is_known:
+        return address
+    raise TerminalError(
+        f"Salesforce's login at {login_url} names {address!r} as the address of the org's API, which is none of "
+        "Salesforce's: no token is sent there. Set GTM_SALESFORCE_LOGIN_URL to the org's own address.",
+        code="crm-redirected",
+        title="The CRM's address answers with a redirect",
+        source="salesforce",
+    )
 
 
 def _to_headers(answer: Mapping[str, Any]) -> dict[str, str]:
