@@ -11,6 +11,7 @@ from services.ingest.adapters.sources import check_source_files, validate_sync_r
 from services.ingest.adapters.states import OperationsSourceStates
 from services.ingest.domain.file_check import FilesCheck
 from services.ingest.settings import ingest_settings
+from shared.access.callers import WATCHED_FOLDER
 from shared.contracts import JobKind, PipelineRequest, SyncRequest
 from shared.http import add_start, create_app, guarded
 from shared.http.media import require_json
@@ -27,7 +28,8 @@ def _watching(app: FastAPI) -> Iterator[None]:
     settings, stop = ingest_settings(), threading.Event()
 
     def start(request: SyncRequest, key: str) -> None:
-        started = app.state.store.start(JobKind.SYNC, request.model_dump(mode="json"), idempotency_key=key)
+        body = request.model_dump(mode="json")
+        started = app.state.store.start(JobKind.SYNC, body, idempotency_key=key, actor=WATCHED_FOLDER)
         if started.tickets:
             log.info("watched_folder_changed", job_id=started.job.id, **request.options)
         app.state.dispatcher.dispatch(started.tickets)

@@ -10,10 +10,11 @@ _ALL_BUT_WEBHOOK: Final[frozenset[Scope]] = frozenset({"read", "run", "admin"})
 
 @dataclass(frozen=True)
 class Caller:
-    """`name` is the key's, or `local` (this machine, without a key), `cli` (a command on the operations database),
-    `webhook` (who signed an event), `anonymous`. `address` is the IP that called, None where nobody called.
+    """`name` is the key's, or one of these: `local` (this machine, without a key), `cli` (a command on the operations
+    database), `webhook` (whoever signed an event), `watched-folder` (its files have changed), `anonymous`.
 
-    After a rotation the same client has another `key_id`, and the same `name`.
+    `address` is the IP that called, None where nobody called. After a rotation the same client has another `key_id`,
+    and the same `name`.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Caller:
 
 
 COMMAND_LINE: Final = Caller("cli", _ALL_BUT_WEBHOOK)
+WATCHED_FOLDER: Final = Caller("watched-folder")
 
 
 def local_caller(address: str | None) -> Caller:

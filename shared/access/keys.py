@@ -27,7 +27,7 @@ _HASH_OF_NONE: Final = "0" * 64  # of no secret: what an unknown id is compared 
 
 # No @ and no space: an e-mail address or a person's name is no name of a key (the audit log holds no personal data).
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
-_OURS: Final = frozenset({"anonymous", "cli", "local", "webhook"})
+_OURS: Final = frozenset({"anonymous", "cli", "local", "watched-folder", "webhook"})
 """Actors of the audit log that are no keys."""
 
 _LIFETIME: Final = re.compile(r"([1-9][0-9]{0,4})([hdw])")

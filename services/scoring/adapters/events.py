@@ -13,12 +13,15 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from services.scoring.domain.webhooks import WebhookEvent
+from shared.access.audit import AuditEvent, append_entry
+from shared.access.callers import Caller
 from shared.contracts import JobKind
 from shared.jobs.capacity import require_room_for_events
 from shared.jobs.creation import Ticket
 from shared.jobs.refreshes import request_refresh
 from shared.jobs.transitions import request_coalesced
 from shared.jobs.view import JobView, build_job_view
+from shared.logging import current_request_id
 from shared.operations.database import OperationsDatabase
 from shared.operations.models import Job
 from shared.operations.models import WebhookEvent as StoredEvent
@@ -47,12 +50,14 @@ def receive_events(
     *,
     delay_seconds: float = 0,
     limit: int | None = None,
+    actor: Caller | None = None,
 ) -> Receipt:
     """Store the events and ask for a rescore of their accounts, or for a pipeline that reads their records, all in one
     transaction.
 
     A delivery of a known event id changes nothing, also while the first one is still being stored. An event that names
-    neither is stored and starts nothing. A new pipeline waits `delay_seconds` for further events.
+    neither is stored and starts nothing. A new pipeline waits `delay_seconds` for further events. Jobs that are new are
+    written into the audit log as started by `actor`.
 
     Raises:
         Overloaded: `events-full`, when `limit` accounts or records wait already: nothing of the call was stored.
@@ -60,12 +65,17 @@ def receive_events(
     delay = timedelta(seconds=delay_seconds)
     for _ in range(_MOST_CONFLICTS):
         with suppress(sa.exc.IntegrityError):
-            return _receive_once(database, sender, events, delay, limit)
-    return _receive_once(database, sender, events, delay, limit)
+            return _receive_once(database, sender, events, delay, limit, actor)
+    return _receive_once(database, sender, events, delay, limit, actor)
 
 
 def _receive_once(
-    database: OperationsDatabase, sender: str, events: Sequence[WebhookEvent], delay: timedelta, limit: int | None
+    database: OperationsDatabase,
+    sender: str,
+    events: Sequence[WebhookEvent],
+    delay: timedelta,
+    limit: int | None,
+    actor: Caller | None,
 ) -> Receipt:
     with database.write() as session:
         if limit is not None:
@@ -80,8 +90,18 @@ def _receive_once(
         jobs = _ask(session, sender, news, (now, now + delay if delay else None), receipt.tickets)
         known = [event.event_id for event, got in zip(events, receipt.outcomes, strict=True) if got == "duplicate"]
         jobs += _read_jobs(session, sender, known) if not jobs else []
-        receipt.jobs = [build_job_view(job) for job in {job.id: job for job in jobs}.values()]
+        answering = list({job.id: job for job in jobs}.values())
+        receipt.jobs = [build_job_view(job) for job in answering]
+        if actor is not None:
+            _record(database, session, [job for job in answering if job.created_at == now], sender, actor)
         return receipt
+
+
+def _record(database: OperationsDatabase, session: Session, jobs: Sequence[Job], sender: str, actor: Caller) -> None:
+    for job in jobs:
+        detail = {"kind": job.kind, "sender": sender}
+        event = AuditEvent("job.start", actor, job.id, 202, current_request_id(), detail=detail)
+        append_entry(database, session, event)
 
 
 def _to_outcome(event: WebhookEvent) -> Outcome:

@@ -20,8 +20,9 @@ from services.scoring.domain.salesforce_messages import (
 from services.scoring.domain.standard_webhooks import verify_standard_webhook
 from services.scoring.domain.webhooks import WebhookEvent
 from services.scoring.settings import WebhookSettings, scoring_settings, webhook_settings
+from shared.access.callers import Caller
 from shared.errors import NotFound
-from shared.http.access import require
+from shared.http.access import caller_address, require
 from shared.http.problems import problem_responses
 from shared.settings import operations_settings
 
@@ -194,6 +195,7 @@ def _to_public(public_url: str, request: Request) -> str:
 
 def _receive(request: Request, sender: str, events: Sequence[WebhookEvent]) -> Receipt:
     delay, limit = scoring_settings().refresh_delay_seconds, operations_settings().event_limit
-    receipt = receive_events(request.app.state.database, sender, events, delay_seconds=delay, limit=limit)
+    actor = getattr(request.state, "caller", None) or Caller("webhook", address=caller_address(request))
+    receipt = receive_events(request.app.state.database, sender, events, delay_seconds=delay, limit=limit, actor=actor)
     request.app.state.dispatcher.dispatch(receipt.tickets)
     return receipt
