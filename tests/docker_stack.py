@@ -4,18 +4,24 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, TypeVar
 
 import httpx
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SERVICES = ("ingest", "transform", "scoring")
+TERMINAL = ("succeeded", "failed", "cancelled")
+Result = TypeVar("Result")
 
 
 def find_compose() -> list[str]:
@@ -70,21 +76,21 @@ class Stack:
     def __init__(self, model_url: str, folder: Path) -> None:
         self.compose = find_compose()
         self.project = f"gtm-smoke-{secrets.token_hex(3)}"
-        self.token = secrets.token_hex(32)
+        self.key = ""  # of this stack's API, once it is up
         self.webhook_secret = "whsec_" + secrets.token_urlsafe(24).replace("-", "A").replace("_", "B")
         ports = {name: os.environ.get(f"GTM_{name.upper()}_PORT") or str(free_port()) for name in SERVICES}
         self.urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
         (folder / "files").mkdir()
+        self.secrets = folder / "secrets"
+        subprocess.run([REPOSITORY / "docker" / "make_secrets.sh", self.secrets], check=True, stdout=subprocess.DEVNULL)
         # Nothing of the caller's own settings: a smoke test must not land in somebody's Snowflake.
         kept = {key: os.environ[key] for key in os.environ if not key.startswith(("GTM_", "SNOWFLAKE_", "OLLAMA_"))}
         self.environment = kept | {
             "COMPOSE_PROJECT_NAME": self.project,
             "GTM_IMAGE_TAG": "smoke",
-            "GTM_API_TOKEN": self.token,
+            "GTM_SECRETS_DIR": str(self.secrets),
             "GTM_WEBHOOK_SECRET": self.webhook_secret,
             "GTM_FILES_DIR": str(folder / "files"),
-            "POSTGRES_PASSWORD": secrets.token_hex(16),
-            "REDIS_PASSWORD": secrets.token_hex(16),
             "OLLAMA_HOST": model_url,
             "OLLAMA_MODEL": "smollm2:135m",
             **{f"GTM_{name.upper()}_PORT": port for name, port in ports.items()},
@@ -94,8 +100,16 @@ class Stack:
 
     def run(self, *arguments: str, check: bool = True) -> None:
         """One compose command, its output where the caller sees it."""
-        command = [*self.compose, "--env-file", str(self._no_settings), *arguments]
-        subprocess.run(command, cwd=REPOSITORY, env=self.environment, check=check)
+        subprocess.run(self._command(*arguments), cwd=REPOSITORY, env=self.environment, check=check)
+
+    def make_key(self, name: str, *scopes: str) -> str:
+        """A new API key, made as an operator makes one: it alone is on stdout."""
+        named = [argument for scope in scopes for argument in ("--scope", scope)]
+        command = ["run", "--rm", "-T", "migrate", "python", "-m", "shared.access", "create", "--name", name, *named]
+        done = subprocess.run(
+            self._command(*command), cwd=REPOSITORY, env=self.environment, check=True, stdout=subprocess.PIPE, text=True
+        )
+        return done.stdout.strip()
 
     def containers(self) -> dict[str, dict[str, Any]]:
         """`docker inspect` of every container, by its service's name."""
@@ -118,12 +132,8 @@ class Stack:
         return subprocess.run(command, capture_output=True, text=True).stdout.strip()
 
     def call(self, service: str, method: str, path: str, **arguments: Any) -> Any:
-        """The JSON of one call with the token.
-
-        Raises:
-            httpx.HTTPStatusError: any answer but 2xx.
-        """
-        headers = {"Authorization": f"Bearer {self.token}", **arguments.pop("headers", {})}
+        """The JSON of one call with the key; AssertionError for any answer but 2xx."""
+        headers = {"Authorization": f"Bearer {self.key}", **arguments.pop("headers", {})}
         response = httpx.request(method, self.urls[service] + path, headers=headers, timeout=30, **arguments)
         assert response.is_success, f"{method} {path}: {response.status_code} {response.text}"
         return response.json()
@@ -134,8 +144,67 @@ class Stack:
 
         def is_finished() -> bool:
             job.update(self.call("ingest", "GET", f"/v1/jobs/{job_id}"))
-            return job["state"] in ("succeeded", "failed", "cancelled")
+            return job["state"] in TERMINAL
 
         wait_until(is_finished, f"job {job_id}", seconds)
         assert job["state"] == "succeeded", json.dumps(job, indent=2)
         return job
+
+    def _command(self, *arguments: str) -> list[str]:
+        return [*self.compose, "--env-file", str(self._no_settings), *arguments]
+
+
+@contextmanager
+def throw_away_stack(title: str) -> Iterator[Stack]:
+    """Built, up and healthy, with a key in it; gone afterwards, but for the images. Prints the seconds of each step.
+
+    When something fails, what the services said is printed first. The model is the project's local one, served on this
+    machine as an Ollama on the host would be.
+    """
+    if subprocess.run(["docker", "info"], capture_output=True).returncode != 0:
+        sys.exit(f"{title}: no Docker engine answers. Start one (`docker info` shows it), then try again.")
+    signal.signal(signal.SIGTERM, _interrupt)  # so that the containers go away then, too
+    with tempfile.TemporaryDirectory(prefix="gtm-smoke-") as folder, _model_server() as model_url:
+        stack = Stack(model_url, Path(folder))
+        timed(title, "build", lambda: stack.run("build"))
+        try:
+            timed(title, "up and healthy", lambda: _bring_up(stack))
+            yield stack
+        except (AssertionError, httpx.HTTPError, subprocess.CalledProcessError):
+            stack.run("ps", check=False)
+            stack.run("logs", "--no-color", "--tail=60", check=False)
+            raise
+        finally:
+            stack.run("down", "--volumes", "--remove-orphans", "--timeout", "10", check=False)
+
+
+def timed(title: str, step: str, work: Callable[[], Result]) -> Result:
+    """Prints the step's seconds."""
+    started = time.monotonic()
+    result = work()
+    print(f"{title}: {step}: {time.monotonic() - started:.1f} s", flush=True)
+    return result
+
+
+def _bring_up(stack: Stack) -> None:
+    stack.run("up", "-d")
+    wait_until(stack.is_healthy, "every container is healthy", 240)
+    stack.key = stack.make_key("smoke", "read", "run")
+
+
+@contextmanager
+def _model_server() -> Iterator[str]:
+    """The local model on this machine; gives the URL under which containers see it."""
+    host = find_gateway()
+    port = free_port(host)
+    command = [sys.executable, "-m", "local.model_server", "--host", host, "--port", str(port)]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.DEVNULL) as process:
+        try:
+            wait_until(lambda: answers(f"http://{host}:{port}/api/tags"), "the local model answers", 120)
+            yield f"http://host.docker.internal:{port}"
+        finally:
+            process.terminate()
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

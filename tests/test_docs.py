@@ -21,8 +21,8 @@ SNOWFLAKE_AND_OLLAMA = {
     "OLLAMA_MODEL",
 }
 COMPOSE_ONLY = {  # read by docker-compose.yml, never by the code
-    "REDIS_PASSWORD",
-    "POSTGRES_PASSWORD",
+    "GTM_SECRETS_DIR",
+    "GTM_REVISION",
     "GTM_BIND_ADDRESS",
     "GTM_FILES_DIR",
     "GTM_IMAGE_TAG",

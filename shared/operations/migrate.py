@@ -11,6 +11,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
 from shared.operations.database import OperationsDatabase
+from shared.operations.settings import MigrationSettings
 from shared.settings import operations_settings
 
 
@@ -66,6 +67,22 @@ def _config() -> Config:
     return config
 
 
-if __name__ == "__main__":
-    migrate(operations_settings().database_url)
+def main() -> None:
+    """Migrate, then let the services' own login use what is there."""
+    url = operations_settings().database_url
+    migrate(url)
     sys.stdout.write("operations database: at head\n")
+    service_url = MigrationSettings().service_url
+    if service_url is None:
+        return
+    from shared.operations.service_role import prepare_service_role  # psycopg, which SQLite alone does without
+
+    database = OperationsDatabase(url, has_statement_limits=False)
+    role = prepare_service_role(database.engine, service_url.get_secret_value())
+    database.dispose()
+    if role is not None:
+        sys.stdout.write(f"operations database: {role} may use its tables\n")
+
+
+if __name__ == "__main__":
+    main()

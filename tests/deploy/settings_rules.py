@@ -14,7 +14,7 @@ from shared import settings as shared_settings
 from shared.errors import TerminalError
 from shared.operations.settings import MigrationSettings
 from shared.settings import EnvSettings, WarehouseSettings, explain_wrong_settings
-from tests.deploy.rendering import Manifest, environment_of, is_product, label, pod_of
+from tests.deploy.rendering import Manifest, environment_of, is_product, pod_of
 
 SERVICES: Final = ("ingest", "transform", "scoring")
 _NOT_OURS: Final = {"REMAP_SIGTERM", "TMPDIR"}  # Celery's own, Python's own

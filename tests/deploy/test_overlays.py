@@ -89,7 +89,9 @@ def test_a_role_gets_every_variable_that_compose_fixes(role: str) -> None:
 
 @pytest.mark.parametrize("role", [*ROLES, "migrate"])
 def test_a_role_logs_in_to_the_stores_as_compose_lets_it(role: str) -> None:
-    keys = {one["name"]: one["valueFrom"]["secretKeyRef"]["key"] for one in _container(role)["env"] if "valueFrom" in one}
+    keys = {
+        one["name"]: one["valueFrom"]["secretKeyRef"]["key"] for one in _container(role)["env"] if "valueFrom" in one
+    }
     sources = [one if isinstance(one, str) else one["source"] for one in COMPOSE[role]["secrets"]]
     assert ("redis_worker_url" in sources) == (role in WORKERS) == (keys["REDIS_URL"] == "REDIS_URL")
     assert ("operations_owner_url" in sources) == (keys["GTM_OPERATIONS_URL"] == "GTM_OPERATIONS_OWNER_URL")
