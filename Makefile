@@ -43,10 +43,10 @@ reset: down ## forget everything: warehouse, jobs, logs (asks first; FORCE=1 doe
 	rm -rf "$${GTM_DATA_DIR:-var}"
 
 ##@ Change it
-.PHONY: setup check format lint types lock docker-smoke bench eval sequences mutants conservation crm-truth sync-kills change-events webhook-burst model-outage long-journeys snowflake-faults
+.PHONY: setup check format lint types lock docker-smoke chaos-docker bench eval sequences mutants conservation crm-truth sync-kills change-events webhook-burst model-outage long-journeys snowflake-faults chaos
 setup: $(STAMP) ## install everything into .venv
 
-check: lint types workflows deploy-check ## all that CI checks beside the tests
+check: lint types security licences workflows deploy-check ## all that CI checks beside the tests
 
 format: $(STAMP) ## black, isort, sqlfluff fix
 	$(BIN)/isort -q $(CODE)
@@ -62,6 +62,18 @@ lint: $(STAMP) ## black, isort, flake8, import-linter, sqlfluff (Snowflake diale
 
 types: $(STAMP) ## mypy, strict
 	$(BIN)/mypy
+
+.PHONY: security licences sbom
+security: $(STAMP) ## bandit, and ruff's security rules and banned modules (pyproject.toml has the reasons for what is left out)
+	$(BIN)/bandit -q -c pyproject.toml -r services shared cli local docker
+	$(BIN)/ruff check --no-cache -q $(CODE)
+
+licences: $(STAMP) ## every dependency's licence, against requirements/licences.toml
+	@$(BIN)/python -m tests.dependencies.licences $(if $(findstring check,$(MAKECMDGOALS)),,--list)
+
+TAG ?= local
+sbom: $(STAMP) ## a bill of materials (CycloneDX) per image into sbom/; TAG= the images', which are looked into where they are
+	$(BIN)/python -m tests.dependencies.sbom $(TAG)
 
 .PHONY: workflows
 workflows: $(STAMP)
@@ -86,6 +98,9 @@ lock: $(STAMP) ## pin the requirements anew
 
 docker-smoke: $(STAMP) ## build the images, run a pipeline in containers through the published ports, tear down
 	$(BIN)/python -m tests.docker_smoke
+
+chaos-docker: $(STAMP) ## each container killed once under load, and everything looked at from outside (SEED=)
+	SEED=$(SEED) $(BIN)/python -m tests.docker_chaos
 
 SEED ?= 1
 COUNT ?= 20
@@ -112,11 +127,20 @@ long-journeys: $(STAMP) ## third-party exports the whole way, and a build whose 
 snowflake-faults: $(STAMP) ## kills, restarts and 20 writers over Snowflake's protocol, in their long forms (BATCHES=)
 	WAREHOUSE_FAULTS=1 WAREHOUSE_BATCHES=$(or $(BATCHES),5) $(BIN)/python -m pytest -q tests/warehouse
 
+chaos: $(STAMP) ## kill, freeze, wipe and fill everything under load: nothing lost, doubled or lied about (ONLY=, SEED=)
+	$(BIN)/python -m tests.chaos.run $(ONLY) $(if $(SEED),--seed $(SEED))
+
 model-outage: $(STAMP) ## the model server killed in the middle of a batch, and back after OUTAGE seconds
 	OUTAGE_SECONDS=$(or $(OUTAGE),20) $(BIN)/python -m pytest -q tests/e2e/test_model_outage.py -k later
 
 webhook-burst: $(STAMP) ## 1,200 webhook events on 21 accounts: few runs, and the last event decides
 	WEBHOOK_BURST=1 $(BIN)/python -m pytest -q -s tests/scoring/test_event_burst.py tests/e2e/test_webhook_burst.py
+
+openapi: $(STAMP) ## write what the APIs say of themselves into openapi/, which a test compares
+	$(BIN)/python -m tests.http.write_openapi
+
+api-fuzz: $(STAMP) ## schemathesis on the three services, all phases, for long (EXAMPLES=)
+	$(BIN)/python -m tests.http.api_fuzz --examples $(or $(EXAMPLES),200)
 
 mutants: $(STAMP) ## break each model in turn: a test must go red (ONLY= a part of names)
 	$(BIN)/python -m tests.dbt.run_mutants $(ONLY)
