@@ -75,7 +75,7 @@ class Transport:
     ) -> httpx.Response:
         """Repeated by itself on connection errors and 503, always with the same Idempotency-Key.
 
-        `idempotency_key`: by default a new one. `answer_seconds`: patience with an answer that takes long by its nature.
+        `idempotency_key`: by default a new one. `answer_seconds`: patience with an answer that takes long by nature.
         """
         timeout = httpx.Timeout(answer_seconds, connect=_TIMEOUT.connect) if answer_seconds else _TIMEOUT
         headers = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())}
@@ -167,10 +167,12 @@ def wait_seconds(response: httpx.Response) -> float:
         return POLL_SECONDS
     try:
         seconds = float(int(value))
+    except OverflowError:
+        seconds = _LONGEST_WAIT_SECONDS
     except ValueError:
         try:
             seconds = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             return POLL_SECONDS
     return min(max(seconds, 0.05), _LONGEST_WAIT_SECONDS)
 

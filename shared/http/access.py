@@ -9,6 +9,7 @@ import ipaddress
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Final
 
 from fastapi import FastAPI, Request
@@ -143,8 +144,14 @@ def note_refusal(request: Request, error: GtmError) -> None:
 
 def caller_address(request: Request) -> str | None:
     """The peer's IP address; behind a proxy that uvicorn trusts (FORWARDED_ALLOW_IPS) the one that the proxy names."""
+    return _to_address(request.client.host) if request.client else None
+
+
+@lru_cache(maxsize=1_024)
+def _to_address(host: str) -> str | None:
+    """Few callers call often, and parsing takes as long as looking a key up."""
     try:
-        return ipaddress.ip_address(request.client.host).compressed if request.client else None
+        return ipaddress.ip_address(host).compressed
     except ValueError:  # a proxy may name anything
         return None
 

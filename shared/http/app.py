@@ -12,6 +12,7 @@ from shared.http.access import access_control, install_access
 from shared.http.docs_pages import install_docs
 from shared.http.frame import Frame
 from shared.http.job_reads import JobReads
+from shared.http.metrics import HttpMetrics
 from shared.http.openapi import describe
 from shared.http.problem_pages import problem_pages
 from shared.http.problems import install_problem_handlers
@@ -45,8 +46,9 @@ def create_app(service: str, summary: str, *, alongside: Alongside = lambda _app
     app.state.store = JobStore(database)
     install_access(app, database)
     install_problem_handlers(app)
-    health.install_metrics(app, database)
-    app.add_middleware(Frame)
+    app.state.registry = health.make_registry(database)
+    app.add_middleware(Frame, metrics=HttpMetrics(app.state.registry))
+    jobs.add_polling(app)
     app.include_router(health.router)
     app.include_router(jobs.router)
     app.include_router(problem_pages())

@@ -1,56 +1,62 @@
-"""The frame around every request: an id, bounds on its head and body, and the headers that every answer has."""
+"""The frame around every request: an id, bounds on its head and body, the headers of every answer, and its measures."""
 
+import random
 import re
-import uuid
+import time
 from typing import Final
 
 import structlog
 from fastapi import HTTPException
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from shared.http.metrics import HttpMetrics
 from shared.http.problems import REQUEST_ID_HEADER, to_http_problem
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 MAX_HEAD_BYTES: Final = 32 * 1024  # of all headers together; proxies stop at 8 to 16 KiB a line
 MAX_TARGET_BYTES: Final = 8 * 1024  # of path and query
-_REQUEST_ID: Final = re.compile(
-    rb"[A-Za-z0-9._-]{1,64}"
-)  # as long as jobs.request_id; nothing that a log could choke on
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")  # as jobs.request_id is long; nothing that a log chokes on
 _ID_HEADER: Final = REQUEST_ID_HEADER.lower().encode()
 
 
 class Frame:
     """ASGI middleware, one for all of it: each costs as much as the routing.
 
-    A request id that a caller sends is kept where it is an id; every line that is written while the request is answered,
-    and every job that it starts, has it. A route that reads more of a body than is allowed meets a 413, announced length
-    or not: FastAPI's own `max_body_size` sends its 413 from outside of every handler, as text.
+    A request id that a caller sends is kept where it is an id; every line that is written while the request is
+    answered, and every job that it starts, has it. A route that reads more of a body than is allowed meets a 413,
+    announced length or not: FastAPI's own `max_body_size` sends its 413 from outside of every handler, as text.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, metrics: HttpMetrics) -> None:
         self._app = app
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        started, status = time.perf_counter(), 500
         request_id, head_bytes = _look_at(scope["headers"])
         structlog.contextvars.bind_contextvars(request_id=request_id)
 
         async def send_with_headers(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
-                _complete(message, request_id)
+                status = message["status"]
+                _complete(message["headers"], request_id)
             await send(message)
 
-        if head_bytes > MAX_HEAD_BYTES:
-            refusal = to_http_problem(431, f"All headers together may have {MAX_HEAD_BYTES} bytes.")
-            await refusal(scope, receive, send_with_headers)
-        elif len(scope["path"]) + len(scope["query_string"]) > MAX_TARGET_BYTES:
-            refusal = to_http_problem(414, f"Path and query together may have {MAX_TARGET_BYTES} bytes.")
-            await refusal(scope, receive, send_with_headers)
-        else:
-            await self._app(scope, _Bounded(receive), send_with_headers)
+        try:
+            if head_bytes > MAX_HEAD_BYTES:
+                refusal = to_http_problem(431, f"All headers together may have {MAX_HEAD_BYTES} bytes.")
+                await refusal(scope, receive, send_with_headers)
+            elif len(scope["path"]) + len(scope["query_string"]) > MAX_TARGET_BYTES:
+                refusal = to_http_problem(414, f"Path and query together may have {MAX_TARGET_BYTES} bytes.")
+                await refusal(scope, receive, send_with_headers)
+            else:
+                await self._app(scope, _Bounded(receive), send_with_headers)
+        finally:
+            self._metrics.note(scope["method"], scope.get("route"), status, time.perf_counter() - started)
 
 
 class _Bounded:
@@ -71,17 +77,21 @@ class _Bounded:
 
 
 def _look_at(headers: list[tuple[bytes, bytes]]) -> tuple[str, int]:
+    """The request's id, and the size of its head. A new id guards nothing: it need not be hard to guess."""
     given, size = b"", 0
     for name, value in headers:
         size += len(name) + len(value)
         if name == _ID_HEADER:
             given = value
-    return given.decode() if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex, size
+    kept = given.decode() if _REQUEST_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"  # nosec B311
+    return kept, size
 
 
-def _complete(message: Message, request_id: str) -> None:
+def _complete(headers: list[tuple[bytes, bytes]], request_id: str) -> None:
     """`no-store` where a route says nothing else: what is answered is of this moment, and for this caller."""
-    headers = MutableHeaders(raw=message["headers"])
-    headers[REQUEST_ID_HEADER] = request_id
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers.setdefault("Cache-Control", "no-store")
+    names = {name.lower() for name, _ in headers}
+    if _ID_HEADER not in names:
+        headers.append((_ID_HEADER, request_id.encode()))
+    if b"cache-control" not in names:
+        headers.append((b"cache-control", b"no-store"))
+    headers.append((b"x-content-type-options", b"nosniff"))

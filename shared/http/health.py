@@ -95,7 +95,6 @@ def get_metrics(request: Request) -> Response:
     return Response(generate_latest(request.app.state.registry), media_type=CONTENT_TYPE_LATEST)
 
 
-
 class _JobsCollector(Collector):
     def __init__(self, database: OperationsDatabase) -> None:
         self._database = database

@@ -2,7 +2,7 @@
 
 from email.message import Message
 
-from fastapi import Depends, HTTPException, Request
+from fastapi import HTTPException, Request
 from fastapi.params import Depends as Dependency
 
 
@@ -11,7 +11,7 @@ def require_json() -> Dependency:
 
     None counts as another: a form of a foreign page could send one without asking the browser's leave.
     """
-    return Depends(_require_json)
+    return Dependency(_require_json)
 
 
 async def _require_json(request: Request) -> None:

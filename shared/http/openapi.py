@@ -15,8 +15,8 @@ _SCHEMES: Final[dict[str, dict[str, str]]] = {
     API_KEY: {
         "type": "http",
         "scheme": "bearer",
-        "description": "`Authorization: Bearer gtm_...`, a key of `gtm keys create`. Not needed from the same machine with "
-        "GTM_ENV=local.",
+        "description": "`Authorization: Bearer gtm_...`, a key of `gtm keys create`. Not needed from the same machine "
+        "with GTM_ENV=local.",
     },
     "standardWebhook": {
         "type": "apiKey",
@@ -49,8 +49,8 @@ _TAGS: Final = {
     "docs": "Pages for people.",
 }
 _NOTE: Final = (
-    "A start answers `202` with the job, which is polled until it ends. Every error is a problem (RFC 9457) whose `type` is "
-    "served under /problems. Beside what is listed, any operation may answer 414 or 431 (address or headers too long), "
+    "A start answers `202` with the job, which is polled until it ends. Every error is a problem (RFC 9457) whose "
+    "`type` is served under /problems. Beside what is listed, any operation may answer 414 or 431 (address or headers too long), "
     "405, and 500. Every answer has an `X-Request-ID`, under which the logs are searched; one that is sent is kept."
 )
 

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection
-from typing import cast
+from typing import Any, Final, cast
 
 import sqlalchemy as sa
 
@@ -11,18 +11,21 @@ from shared.jobs.view import JobView, build_job_view
 from shared.operations.database import OperationsDatabase
 from shared.operations.models import Job
 
-_COLUMNS = tuple(Job.__table__.columns)
+# Statements of a table, made once and run past the ORM: that takes a third of the time. A row has the attributes of a Job.
+_JOBS: Final = cast(sa.Table, Job.__table__)
+_IDS: Final[sa.BindParameter[Any]] = sa.bindparam("ids", expanding=True)
+_BY_ID: Final = sa.select(_JOBS).where(_JOBS.c.id.in_(_IDS))
+_CHILDREN: Final = sa.select(_JOBS).where(_JOBS.c.parent_id.in_(_IDS)).order_by(_JOBS.c.position)
 
 
 def read_jobs(database: OperationsDatabase, job_ids: Collection[str]) -> dict[str, JobView]:
     """By id, those that exist, as `JobStore.get` gives them; all as of one moment."""
     with database.read() as session:
-        # Rows, not mapped objects, which take three times as long; a row has the same attributes.
-        jobs = session.execute(sa.select(*_COLUMNS).where(Job.id.in_(job_ids))).all()
+        connection = session.connection()
+        jobs = connection.execute(_BY_ID, {"ids": list(job_ids)}).all()
         children: dict[str, list[Job]] = defaultdict(list)
         if pipelines := [job.id for job in jobs if job.kind == JobKind.PIPELINE]:
-            of_pipelines = sa.select(*_COLUMNS).where(Job.parent_id.in_(pipelines)).order_by(Job.position)
-            for child in session.execute(of_pipelines):
+            for child in connection.execute(_CHILDREN, {"ids": pipelines}):
                 children[child.parent_id].append(cast(Job, child))
     return {
         job.id: build_job_view(cast(Job, job), children[job.id] if job.kind == JobKind.PIPELINE else None)

@@ -1,7 +1,7 @@
 """`make api-fuzz`: schemathesis tries the three services by their own description, over HTTP, in real processes.
 
-The operations database is a migrated SQLite file; no worker runs, so jobs stay as they are accepted. Left out are the two
-streams of events: they end when their job does, and here none ends.
+The operations database is a migrated SQLite file; no worker runs, so jobs stay as they are accepted. Left out are the
+two streams of events: they end when their job does, and here none ends.
 
     python -m tests.http.api_fuzz [--examples N] [--phases examples,coverage,fuzzing,stateful] [service ...]
 """

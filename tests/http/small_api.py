@@ -1,4 +1,4 @@
-"""An API with the frame that all three have and one start, served from the test's own process: a start costs no import."""
+"""An API with the frame that all three have and one start, served from the test's own process: it costs no import."""
 
 import logging
 import threading

@@ -142,7 +142,8 @@ def test_a_look_is_never_older_than_its_question(api: SmallApi, operations: Oper
 def test_an_idempotency_key_has_bounds(api: SmallApi, key: str | bytes) -> None:
     given = key.encode() if isinstance(key, str) else key
     refused = httpx.post(f"{api.url}/v1/builds", json={}, headers=[(b"Idempotency-Key", given)])
-    assert [error["field"] for error in problem(refused, 422, "invalid-request")["errors"]] == ["Idempotency-Key"]  # type: ignore[attr-defined]
+    errors = problem(refused, 422, "invalid-request")["errors"]
+    assert isinstance(errors, list) and [one["field"] for one in errors] == ["Idempotency-Key"]
 
 
 def test_a_repeat_of_what_was_accepted_is_not_checked_again(api: SmallApi, operations: OperationsDatabase) -> None:
