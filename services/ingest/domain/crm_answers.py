@@ -80,7 +80,7 @@ def read_date(text: str) -> datetime | None:
     """An HTTP date, aware; None where it is none."""
     try:
         moment = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # a year or an offset of any number of digits
         return None
     return moment if moment.tzinfo is not None else None
 
