@@ -20,8 +20,10 @@ from shared.access.key_ring import CACHED_SECONDS
 from shared.access.key_store import CreatedKey, KeyStore
 from shared.access.keys import mint_key
 from shared.errors import TerminalError
+from shared.http import create_app
 from shared.http.access import access_control
 from shared.operations.database import OperationsDatabase
+from shared.settings import app_settings
 from tests.conftest import wait_until
 from tests.http.in_process import caller_from_elsewhere, served
 from tests.servers import ApiServer
@@ -225,3 +227,19 @@ def test_every_route_asks_for_a_key_or_is_known_to_be_open(service: str, operati
         answers = asyncio.run(ask())
     assert len(answers) >= 8
     assert {route for route, status in answers.items() if status != 403} == set()  # GTM_ENV=local, from elsewhere
+
+
+@pytest.mark.parametrize(("setting", "status"), [("keyed", 403), ("open", 200), ("off", 404)])
+def test_the_apis_description_is_for_whom_the_setting_says(
+    setting: str, status: int, operations: OperationsDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GTM_API_DOCS", setting)
+    app_settings.cache_clear()
+    app = create_app("described", "For this test.")
+
+    async def ask() -> list[int]:
+        async with caller_from_elsewhere(app) as client:
+            return [(await client.get(path)).status_code for path in ("/docs", "/openapi.json", "/v1/jobs")]
+
+    with served(app, operations):
+        assert asyncio.run(ask()) == [status, status, 403]

@@ -12,6 +12,8 @@ from shared.access.recorder import MOST_WINDOWS, WINDOW_SECONDS, AccessRecorder
 from shared.operations.database import OperationsDatabase
 from tests.conftest import wait_until
 
+pytestmark = pytest.mark.parametrize("operations", ["sqlite"], indirect=True)  # test_audit.py has both
+
 
 class Clock:
     def __init__(self) -> None:
