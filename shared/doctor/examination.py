@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from shared.doctor.access import examine_keys
 from shared.doctor.duckdb import examine_duckdb
 from shared.doctor.findings import Finding, skip
 from shared.doctor.privileges import PARTS, Part
@@ -13,7 +14,7 @@ from shared.doctor.surroundings import (
     examine_operations,
     examine_redis,
 )
-from shared.settings import OperationsSettings, QueueSettings, WarehouseSettings
+from shared.settings import AppSettings, OperationsSettings, QueueSettings, WarehouseSettings
 
 _DOORS: Final = ("settings", "login")
 
@@ -28,7 +29,13 @@ def examine(parts: Sequence[Part] = PARTS) -> Iterator[Finding]:
         ValidationError: a setting has a value that can't be used.
     """
     warehouse, surroundings = WarehouseSettings(), SurroundingSettings()
-    yield examine_operations(OperationsSettings())
+    operations = OperationsSettings()
+    found = examine_operations(operations)
+    yield found
+    if found.outcome == "fail":
+        yield skip("api keys", "They are in the operations database.")
+    else:
+        yield examine_keys(AppSettings(), operations)
     yield examine_redis(QueueSettings())
     is_shut = False
     for finding in _examine_warehouse(warehouse, parts):

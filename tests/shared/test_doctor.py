@@ -91,7 +91,7 @@ def test_the_command_exits_with_what_it_found(tmp_path: Path, monkeypatch: pytes
     result = CliRunner().invoke(app, ["doctor", "--for", "ingest", "--json"])
     found = {one["check"]: one for one in json.loads(result.stdout)}
     assert result.exit_code == 1
-    assert list(found) == ["operations database", "redis", "disk", "warehouse core", "warehouse outbound"]
+    assert list(found) == ["operations database", "api keys", "redis", "disk", "warehouse core", "warehouse outbound"]
     assert found["redis"]["outcome"] == "fail" and "sesame" not in result.stdout
     monkeypatch.setenv("GTM_WAREHOUSE", "oracle")
     assert CliRunner().invoke(app, ["doctor"]).exit_code == 2

@@ -12,9 +12,11 @@ from shared.access.key_ring import CACHED_SECONDS, KeyRing
 from shared.access.key_store import KeyStore
 from shared.access.keys import mint_key
 from shared.access.refusals import Unauthorised
+from shared.doctor.access import examine_keys
 from shared.errors import InvalidRequest, NotFound, TransientError
 from shared.operations.database import OperationsDatabase
 from shared.operations.models import ApiKey
+from shared.settings import AppSettings, OperationsSettings
 
 
 @pytest.fixture
@@ -127,3 +129,24 @@ def test_a_use_is_noted_and_never_set_back(keys: KeyStore) -> None:
     for moment in (later, earlier):
         keys.note_uses({key_id: moment, "aaaaaaaaaaaa": moment})
     assert keys.read_all()[0].last_used_at == later
+
+
+def test_the_doctor_tells_who_can_not_call_soon(
+    keys: KeyStore, operations: OperationsDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = operations.engine.url.render_as_string(hide_password=False)
+    settings = OperationsSettings(GTM_OPERATIONS_URL=url)  # type: ignore[call-arg]  # by its variable's name
+
+    def found(env: str = "production") -> tuple[str, str]:
+        finding = examine_keys(AppSettings(GTM_ENV=env), settings)  # type: ignore[call-arg, arg-type]
+        return finding.outcome, " ".join((finding.said, *finding.mends))
+
+    assert found("local")[0] == "ok"
+    assert found() == ("warn", "There is none: nobody can call. gtm keys create --name NAME --scope read --scope run")
+    ending = keys.create("nightly", ["run", "read"], caller=COMMAND_LINE, lifetime=timedelta(days=13)).stored
+    outcome, said = found()
+    assert outcome == "warn" and ending.key_id in said and "--name nightly --scope read --scope run" in said
+    keys.create("nightly", ["run", "read"], caller=COMMAND_LINE)
+    assert found() == ("ok", "2 active, of 1 names")
+    monkeypatch.setenv("GTM_API_TOKEN", "of-an-earlier-release")
+    assert found()[0] == "fail" and "of-an-earlier" not in found()[1]
