@@ -1,7 +1,7 @@
 """The load of the API's benchmark, in a process of its own: plain HTTP/1.1 over kept connections, answers only counted.
 
-`python -m benchmarks.http_load` reads one JSON object on stdin (host, port, targets, headers, connections, and `seconds`
-of asking as fast as is answered, or `rate` a second for so long) and prints one.
+`python -m benchmarks.http_load` reads one JSON object on stdin (host, port, targets, headers, connections, and
+`seconds` of asking as fast as is answered, or `rate` a second for so long) and prints one.
 
 With a rate it asks on time whether or not earlier questions were answered, and counts from when a question was due: a
 server that stalls is not asked more kindly.

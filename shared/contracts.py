@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, model_validator
 
 
 class JobKind(StrEnum):
@@ -58,6 +58,14 @@ def lane_of(kind: JobKind, request: Mapping[str, Any]) -> str | None:
 QUEUES = sorted({queue for _, queue in TASKS.values()})
 
 
+def _require_number(value: Any) -> Any:
+    if isinstance(value, bool | str):  # of which Pydantic would make one
+        raise ValueError("a number is wanted")
+    return value
+
+
+Count = Annotated[int, BeforeValidator(_require_number)]
+
 MOST_LEVELS = 32  # of nesting, which no request of ours comes near
 
 
@@ -104,11 +112,14 @@ class SyncRequest(_Request):
     source: str = Field(min_length=1, max_length=64, examples=["mock"])
     mode: Literal["incremental", "full", "records"] = "incremental"
     options: dict[str, Any] = Field(default_factory=dict, examples=[{"accounts": 500, "visits": 20000}])
-    accept_volume: bool = False
+    accept_volume: StrictBool = False
     on_schema_change: Literal["evolve", "freeze", "quarantine"] = "evolve"
 
 
-NodeSelector = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.,:+@*\-/ ]{1,200}$", examples=["dim_accounts+"])]
+_NODE = r"[A-Za-z0-9_.,:+@*/][A-Za-z0-9_.,:+@*\-/]*"  # none begins as an option of dbt's command line does
+NodeSelector = Annotated[
+    str, Field(pattern=rf"^{_NODE}(?: +{_NODE})*$", min_length=1, max_length=200, examples=["dim_accounts+"])
+]
 
 
 class BuildRequest(_Request):
@@ -119,7 +130,7 @@ class BuildRequest(_Request):
     """
 
     select: NodeSelector | None = None
-    full_refresh: bool = False
+    full_refresh: StrictBool = False
     retry_of: str | None = Field(None, min_length=1, max_length=64, description="the id of a build that failed")
     load_id: str | None = Field(None, min_length=1, max_length=64, description="the id of a sync that has landed")
 
@@ -153,9 +164,9 @@ class ScoringRequest(_Request):
     """
 
     scope: Literal["all"] | AccountScope | LoadScope = "all"
-    limit: int | None = Field(None, ge=1, le=10_000_000)
-    force: bool = False
-    dry_run: bool = False
+    limit: Count | None = Field(None, ge=1, le=10_000_000)
+    force: StrictBool = False
+    dry_run: StrictBool = False
 
 
 class PipelineRequest(_Request):

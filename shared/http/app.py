@@ -37,6 +37,7 @@ def create_app(service: str, summary: str, *, alongside: Alongside = lambda _app
         version=_version(),
         openapi_url=None,  # as GTM_API_DOCS has it
         lifespan=_lifespan,
+        redirect_slashes=False,  # it would send a caller to whatever host the request names
         generate_unique_id_function=lambda route: route.name,
     )
     database = operations_database(patience=REQUEST_PATIENCE)

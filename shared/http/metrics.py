@@ -13,8 +13,8 @@ _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0
 
 
 class HttpMetrics:
-    """`http_requests_total` by method, handler and status (2xx, 4xx, ...); `http_request_duration_seconds` by method and
-    handler. A handler is a route as it is declared: what callers send makes no new series."""
+    """`http_requests_total` by method, handler and status (2xx, 4xx, ...); `http_request_duration_seconds` by method
+    and handler. A handler is a route as it is declared: what callers send makes no new series."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         labels = ("method", "handler")

@@ -115,7 +115,9 @@ def _on_gtm_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, GtmError)
     if error.status in (401, 403):
         note_refusal(request, error)
-    return to_response(error.to_problem(), error.headers)
+    # Every 401 says what it asks for (RFC 9110, 11.6.1): where no key is, it is the sender's signature.
+    challenge = {"WWW-Authenticate": 'Signature realm="fleet-gtm"'} if error.status == 401 else {}
+    return to_response(error.to_problem(), {**challenge, **error.headers})
 
 
 def _on_invalid_request(_request: Request, error: Exception) -> Response:

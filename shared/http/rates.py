@@ -11,8 +11,8 @@ class RateLimits:
     """So many requests within each minute of the clock for each caller, 0: any number.
 
     Counted in this process: where several serve the same API, each counts for itself. A bound on what one caller can
-    take from the others, not a quota that is accounted for. Own code, since `limits`, which has the same windows, starts
-    a thread every 10 ms to clean up its memory: a quarter of what a poll costs. Callers are as few as keys.
+    take from the others, not a quota that is accounted for. Own code, since `limits`, which has the same windows,
+    starts a thread every 10 ms to clean up its memory: a quarter of what a poll costs. Callers are as few as keys.
     """
 
     def __init__(self, per_minute: int) -> None:

@@ -11,7 +11,7 @@ from shared.jobs.view import JobView, build_job_view
 from shared.operations.database import OperationsDatabase
 from shared.operations.models import Job
 
-# Statements of a table, made once and run past the ORM: that takes a third of the time. A row has the attributes of a Job.
+# Statements of a table, made once and run past the ORM: a third of the time. A row has the attributes of a Job.
 _JOBS: Final = cast(sa.Table, Job.__table__)
 _IDS: Final[sa.BindParameter[Any]] = sa.bindparam("ids", expanding=True)
 _BY_ID: Final = sa.select(_JOBS).where(_JOBS.c.id.in_(_IDS))

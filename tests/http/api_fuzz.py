@@ -11,6 +11,7 @@ import os
 import subprocess  # nosec B404 - fixed commands, no shell
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from shared.operations.migrate import migrate
@@ -29,10 +30,11 @@ SECRETS = {  # webhooks have their doors; nobody here has a signature
 }
 
 
-def fuzz(
-    service: str, folder: Path, *, phases: str = PHASES, examples: int = 50, seed: int = 1
-) -> "subprocess.CompletedProcess[str]":
-    """Serve it, try it; what schemathesis says is in `stdout`, and its exit code 0 where it found nothing."""
+Done = subprocess.CompletedProcess[str]
+
+
+def fuzz(service: str, folder: Path, *, phases: str, examples: int, seed: int) -> Done:
+    """Serve it with a key, and try it."""
     var = folder / service
     var.mkdir(parents=True)
     migrate(f"sqlite:///{var / 'operations.sqlite3'}")
@@ -41,16 +43,25 @@ def fuzz(
     server = ApiServer(service, folder / "logs", env)
     try:
         server.wait_ready()
-        command = [_tool(), "--config-file", str(CONFIG), "run", str(ROOT / "openapi" / f"{service}.json")]
-        command += ["--url", server.url, "--phases", phases, "--max-examples", str(examples), "--seed", str(seed)]
-        command += ["--header", f"Authorization: Bearer {key}", "--workers", "1", "--no-color"]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)  # nosec B603
+        description = ROOT / "openapi" / f"{service}.json"
+        options = ["--header", f"Authorization: Bearer {key}", "--seed", str(seed)]
+        done = try_all(description, server.url, folder, phases=phases, examples=examples, options=options)
         assert server.process.poll() is None, server.log()
         crashes = [line for line in server.log().splitlines() if "request_crashed" in line]
         assert not crashes, crashes[:3]
         return done
     finally:
         server.stop()
+
+
+def try_all(
+    description: Path, url: str, folder: Path, *, phases: str, examples: int, options: Sequence[str] = ()
+) -> Done:
+    """What schemathesis says is in `stdout`, and its exit code is 0 where it found nothing."""
+    tool = Path(sys.executable).parent / "schemathesis"
+    command = [str(tool), "--no-color", "--config-file", str(CONFIG), "run", str(description), "--url", url]
+    command += ["--phases", phases, "--max-examples", str(examples), *options]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)  # nosec B603
 
 
 def _environment(var: Path) -> dict[str, str]:
@@ -63,10 +74,6 @@ def _make_key(var: Path) -> str:
         command, cwd=ROOT, env={**os.environ, **_environment(var)}, capture_output=True, text=True, check=True
     )
     return made.stdout.strip()
-
-
-def _tool() -> str:
-    return str(Path(sys.executable).parent / "schemathesis")
 
 
 def main() -> int:
