@@ -62,6 +62,7 @@ def test_the_signature_alone_opens_the_door_unless_a_key_is_asked_for_too(
     with_key = {"Authorization": f"Bearer {sender.text}"}
     forged = deliver("msg_2", base64.b64encode(b"another secret of 24 bytes").decode(), **with_key)
     assert (forged.status_code, forged.json()["code"]) == (401, "webhook-signature-invalid")  # a key is no signature
+    assert forged.headers["www-authenticate"] == 'Signature realm="fleet-gtm"'
     assert deliver("msg_2", **with_key).status_code == 202
 
 
