@@ -260,7 +260,7 @@ SMUGGLING: Final = [
     Attempt("cl-cl", "two lengths that differ", "ingest", raw("POST /v1/syncs HTTP/1.1\nHost: a\nContent-Length: 0\nContent-Length: 40\nAuthorization: Bearer {both}\n\nGET /v1/jobs HTTP/1.1\nHost: a\n\n"), (0, 400), "400", None, one_answer),
     Attempt("bad-chunk", "a chunk whose size is no number", "ingest", raw("POST /v1/syncs HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\nAuthorization: Bearer {both}\n\n-1\nx\n0\n\n"), (0, 400, 413, 422), "400", None, one_answer),
     Attempt("spaced-header", "a space before a header's colon", "ingest", raw("GET /v1/jobs HTTP/1.1\nHost: a\nConnection: close\nAuthorization : Bearer {read}\n\n"), (0, 400, 401), "400"),
-    Attempt("old-http", "HTTP/0.9", "ingest", raw("GET /v1/jobs\n\n"), (0, 400), "400"),
+    Attempt("old-http", "HTTP/0.9", "ingest", raw("GET /v1/jobs\n\n"), (0, 400, 401), "401, as any other"),
     Attempt("no-http", "no HTTP at all: Redis's protocol", "ingest", raw("*1\n$8\nFLUSHALL\n"), (0, 400), "400"),
     Attempt("websocket", "an upgrade to a web socket", "ingest", raw("GET /v1/jobs HTTP/1.1\nHost: a\nConnection: Upgrade\nUpgrade: websocket\nSec-WebSocket-Version: 13\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\n\n"), (0, 400, 401, 403, 404), "403"),
 ]
