@@ -140,7 +140,7 @@ class Leases:
             return []
 
     def release_dead(self, job_id: str) -> bool:
-        """Its holder is known to be gone, which other machines can't see: let the lease end now. Counts as an attempt."""
+        """Its holder is known to be gone, which other machines can't see: let its lease end now. It was an attempt."""
         with self._database.write() as session:
             job = lock_job(session, job_id)
             if job is None or job.state != JobState.RUNNING or not is_known_dead(job.worker):

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from shared.contracts import JobState
 from shared.errors import GtmError, TerminalError
-from shared.jobs import lost_children as lost_children  # from here on the parents of workers look after their children
+from shared.jobs import lost_children  # noqa: F401  (from here on a worker looks after its children)
 from shared.jobs.context import HeldJob, JobCancelled, LeaseLost
 from shared.jobs.creation import Ticket
 from shared.jobs.dispatch import publish_or_leave

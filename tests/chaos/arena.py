@@ -4,6 +4,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import psutil
@@ -16,6 +17,8 @@ from tests.chaos.observer import utc
 from tests.servers import Server
 
 _LOOK_SECONDS = 0.1
+_COUNT_SECONDS = 0.5
+_BACKLOG_JOBS = 250
 _SHOW_OF_LIFE_JOBS = 8  # more than what workers had prefetched when Redis went away
 
 
@@ -38,6 +41,10 @@ class Recovery:
     is_over: Callable[[], bool]
     seconds: float | None = None
 
+    @property
+    def is_late(self) -> bool:
+        return self.seconds is None or self.seconds > self.bound
+
 
 @dataclass
 class Arena:
@@ -47,6 +54,8 @@ class Arena:
     dice: random.Random
     kills: int = 0
     notes: list[str] = field(default_factory=list)
+    _counted_at: float = float("-inf")
+    _is_full: bool = False
 
     def running(self) -> list[Hold]:
         """Jobs that are running by their row, and by whom."""
@@ -78,6 +87,14 @@ class Arena:
         with self.house.operations.read() as session:
             return set(session.scalars(sa.select(Job.id).where(Job.state == JobState.QUEUED, Job.is_ready)))
 
+    def has_backlog(self) -> bool:
+        """Enough jobs wait for what breaks to meet some; more would only make the end late. Looked at now and then."""
+        if time.monotonic() - self._counted_at > _COUNT_SECONDS:
+            self._counted_at = time.monotonic()
+            with suppress(sa.exc.DBAPIError):
+                self._is_full = len(self.waiting()) > _BACKLOG_JOBS
+        return self._is_full
+
     def are_dispatched_since(self, job_ids: set[str], since: float) -> bool:
         """Each has a new message, or needs none any more."""
         left = sa.or_(Job.dispatched_at.is_(None), Job.dispatched_at <= utc(since))
@@ -105,6 +122,7 @@ class Watch:
 
     def __init__(self) -> None:
         self.recoveries: list[Recovery] = []
+        self._alone: list[Recovery] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="recoveries")
 
@@ -116,9 +134,15 @@ class Watch:
         self._stop.set()
         self._thread.join()
 
-    def add(self, recovery: Recovery) -> None:
+    def add(self, recovery: Recovery, *, is_alone: bool) -> None:
         """Looked at from now on."""
         self.recoveries.append(recovery)
+        self._alone += [recovery] if is_alone else []
+
+    @property
+    def is_alone_pending(self) -> bool:
+        """All is not yet well after one that wants no other beside it."""
+        return any(one.seconds is None for one in self._alone)
 
     def wait_all(self, seconds: float) -> bool:
         """False where one is still open then; it stays so, without a time."""

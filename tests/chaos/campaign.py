@@ -32,7 +32,7 @@ class Outcome:
     @property
     def late(self) -> list[Recovery]:
         """Those that took longer than they may, or are open."""
-        return [one for one in self.recoveries if one.seconds is None or one.seconds > one.bound]
+        return [one for one in self.recoveries if one.is_late]
 
     @property
     def is_good(self) -> bool:
@@ -42,7 +42,7 @@ class Outcome:
 @dataclass(frozen=True)
 class Course:
     """`faults` in this order. `gap`: seconds, from and to, between one and the next. `patience`: a fault waits so long
-    for the recoveries before it; 0 lets kills fall into each other. `settle`: seconds until the last job must have
+    for the recoveries before it. `settle`: seconds until the last job must have
     ended once the last fault is over. `is_endless`: the load ends with the faults, and `toys` is more than it takes."""
 
     name: str
@@ -72,7 +72,13 @@ def run_course(house: ToyHouse, course: Course, seed: int, say: Say) -> Outcome:
     toys = make_toys(course.toys, dice, f"{course.name}-{seed}".replace(" ", "-"))
     arena = Arena(house, dice)
     with Watch() as watch, Observer(lambda: house.api.url, house.operations, seed) as observer:
-        load = Load(lambda: house.api.url, iter(toys.values()), observer.watch, per_second=course.per_second)
+        load = Load(
+            lambda: house.api.url,
+            iter(toys.values()),
+            observer.watch,
+            per_second=course.per_second,
+            is_full=arena.has_backlog,
+        )
         load.start()
         try:
             for number, fault in enumerate(course.faults, start=1):
@@ -87,10 +93,10 @@ def run_course(house: ToyHouse, course: Course, seed: int, say: Say) -> Outcome:
 
 def _strike(arena: Arena, watch: Watch, course: Course, fault: Fault, place: str, say: Say) -> None:
     threading.Event().wait(arena.dice.uniform(*course.gap))  # the moment is what is random
-    if course.patience and not watch.wait_all(course.patience):
+    if (fault.is_alone or watch.is_alone_pending) and not watch.wait_all(course.patience):
         arena.notes.append(f"{fault.name}: struck before all was well again")
     recovery = fault.happen(arena)
-    watch.add(recovery)
+    watch.add(recovery, is_alone=fault.is_alone)
     say(f"  {place} {fault.name}")
 
 

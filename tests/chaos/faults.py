@@ -24,12 +24,17 @@ _LOOK_SECONDS: Final = 0.1
 
 @dataclass(frozen=True)
 class Fault:
-    """`lasts`: seconds, for those that last. `bound`: seconds until all is well again."""
+    """`lasts`: seconds, for those that last. `bound`: seconds until all is well again.
+
+    `is_alone`: it waits until all is well again after those before it, and those after wait for it. Without it faults
+    may fall into each other's recovery.
+    """
 
     name: str
     bound: float
     strike: Strike
     lasts: float = 0
+    is_alone: bool = True
 
     def happen(self, arena: Arena) -> Recovery:
         """Break it. Returns when the fault is over, which is not when all is well again."""

@@ -40,7 +40,10 @@ class Calls:
 
 
 class Load:
-    """Threads that start toys, at most `per_second` of them together, until told to stop or out of toys."""
+    """Threads that start toys, at most `per_second` of them together, until told to stop or out of toys.
+
+    They wait while the house `is_full`.
+    """
 
     def __init__(
         self,
@@ -49,11 +52,13 @@ class Load:
         on_accepted: Callable[[str], None],
         *,
         per_second: float,
+        is_full: Callable[[], bool] = lambda: False,
         threads: int = 3,
     ) -> None:
         self.calls = Calls()
         self._url, self._toys, self._on_accepted = url, toys, on_accepted
         self._pause = threads / per_second
+        self._is_full = is_full
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._run, name="load") for _ in range(threads)]
 
@@ -79,6 +84,8 @@ class Load:
                     toy = next(self._toys, None)
                 if toy is None:
                     return
+                while self._is_full() and not self._stop.wait(_PAUSE_SECONDS):
+                    pass
                 self._ask(client, toy)
                 due = max(due + self._pause, time.monotonic() - 1)  # what an outage held up is not all made up for
                 self._stop.wait(max(0.0, due - time.monotonic()))

@@ -1,4 +1,4 @@
-"""benchmarks/results/chaos.json, and the same as a table for people."""
+"""benchmarks/results/chaos.json: the last run of each campaign, and the same as a table for people."""
 
 import json
 import os
@@ -6,79 +6,76 @@ import statistics
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from tests.chaos.arena import Recovery
 from tests.chaos.campaign import Outcome
 from tests.conftest import REPOSITORY
 
-PATH = REPOSITORY / "benchmarks" / "results" / "chaos.json"
+PATH: Final = REPOSITORY / "benchmarks" / "results" / "chaos.json"
+_SUMMED: Final = ("kills", "jobs", "lost", "doubled", "violations", "repeated_without_effect")
 
 
-def build_report(outcomes: Sequence[Outcome], seed: int) -> dict[str, Any]:
-    """Integers `kills`, `lost`, `doubled`, `violations`, `jobs`; recoveries in seconds by fault."""
-    verdicts = [outcome.verdict for outcome in outcomes]
-    posts = sorted(seconds for outcome in outcomes for seconds in outcome.calls.seconds)
-    return {
-        "seed": seed,
-        "cpus": os.cpu_count(),
-        "load_average": round(os.getloadavg()[0], 2),
-        "measured_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "kills": sum(outcome.kills for outcome in outcomes),
-        "jobs": sum(verdict.accepted for verdict in verdicts),
-        "lost": sum(len(verdict.lost) for verdict in verdicts),
-        "doubled": sum(len(verdict.doubled) for verdict in verdicts),
-        "violations": sum(len(verdict.violations) for verdict in verdicts),
-        "repeated_without_effect": sum(verdict.repeated for verdict in verdicts),
-        "post_seconds": {"p50": _quantile(posts, 0.5), "p99": _quantile(posts, 0.99), "max": _quantile(posts, 1)},
-        "recovery": _recoveries(outcomes),
-        "campaigns": [_campaign(outcome) for outcome in outcomes],
-    }
-
-
-def write_report(outcomes: Sequence[Outcome], seed: int, path: Path = PATH) -> dict[str, Any]:
-    """The report, which is in the file too."""
-    report = build_report(outcomes, seed)
+def note(outcome: Outcome, seed: int, path: Path = PATH) -> dict[str, Any]:
+    """Put the campaign into the report, in its last run's place; the whole report, whose sums are of all campaigns."""
+    known = json.loads(path.read_text())["campaigns"] if path.exists() else {}
+    campaigns = {**known, outcome.name: _to_campaign(outcome, seed)}
+    sums = {name: sum(one[name] for one in campaigns.values()) for name in _SUMMED}
+    report = {**sums, "is_good": all(one["is_good"] for one in campaigns.values()), "campaigns": campaigns}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(report, indent=2) + "\n")
     return report
 
 
 def to_table(report: dict[str, Any]) -> str:
-    """Markdown."""
-    lines = ["| fault | times | bound s | median s | longest s |", "|---|---|---|---|---|"]
-    for name, one in report["recovery"].items():
-        lines.append(f"| {name} | {one['times']} | {one['bound']:g} | {one['median']} | {one['longest']} |")
-    sums = ", ".join(f"{key} {report[key]}" for key in ("kills", "jobs", "lost", "doubled", "violations"))
-    return "\n".join([*lines, "", f"{sums}; slowest POST {report['post_seconds']['max']} s; seed {report['seed']}"])
+    """Markdown: what there was, and how soon all was well again."""
+    lines = ["| campaign | kills | jobs | lost | doubled | violations | slowest POST, s |", "|---|" + "---|" * 6]
+    for name, one in report["campaigns"].items():
+        numbers = " | ".join(str(one[key]) for key in _SUMMED[:5])
+        lines.append(f"| {name} | {numbers} | {one['post_seconds']['max']} |")
+    lines += ["", "| fault | campaign | times | bound, s | median, s | longest, s |", "|---|---|---|---|---|---|"]
+    for name, one in report["campaigns"].items():
+        for fault, times in one["recovery"].items():
+            numbers = " | ".join(str(times[key]) for key in ("times", "bound", "median", "longest"))
+            lines.append(f"| {fault} | {name} | {numbers} |")
+    return "\n".join(lines)
 
 
-def _recoveries(outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    every = [one for outcome in outcomes for one in outcome.recoveries]
-    for name in dict.fromkeys(one.fault for one in every):
-        ours = [one for one in every if one.fault == name]
-        times = [one.seconds for one in ours if one.seconds is not None]
-        found[name] = {
-            "times": len(ours),
-            "never": len(ours) - len(times),
-            "late": sum(one.seconds is None or one.seconds > one.bound for one in ours),
-            "bound": ours[0].bound,
-            "median": round(statistics.median(times), 2) if times else None,
-            "longest": round(max(times), 2) if times else None,
-        }
-    return found
-
-
-def _campaign(outcome: Outcome) -> dict[str, Any]:
+def _to_campaign(outcome: Outcome, seed: int) -> dict[str, Any]:
+    verdict, posts = outcome.verdict, sorted(outcome.calls.seconds)
+    faults = dict.fromkeys(one.fault for one in outcome.recoveries)
     return {
-        "name": outcome.name,
         "is_good": outcome.is_good,
+        "seed": seed,
+        "cpus": os.cpu_count(),
+        "load_average": round(os.getloadavg()[0], 2),
+        "measured_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "seconds": round(outcome.seconds, 1),
         "kills": outcome.kills,
-        "ended": dict(outcome.verdict.ended),
+        "jobs": verdict.accepted,
+        "lost": len(verdict.lost),
+        "doubled": len(verdict.doubled),
+        "violations": len(verdict.violations),
+        "repeated_without_effect": verdict.repeated,
+        "taken_up_again": verdict.taken_up_again,
+        "ended": dict(verdict.ended),
         "answers": outcome.calls.statuses,
-        "problem": outcome.verdict.explain(),
+        "post_seconds": {"p50": _quantile(posts, 0.5), "p99": _quantile(posts, 0.99), "max": _quantile(posts, 1)},
+        "recovery": {name: _to_times([one for one in outcome.recoveries if one.fault == name]) for name in faults},
+        "problem": verdict.explain(),
         "notes": list(dict.fromkeys(outcome.notes)),
+    }
+
+
+def _to_times(recoveries: Sequence[Recovery]) -> dict[str, Any]:
+    times = [one.seconds for one in recoveries if one.seconds is not None]
+    return {
+        "times": len(recoveries),
+        "never": len(recoveries) - len(times),
+        "late": sum(one.is_late for one in recoveries),
+        "bound": recoveries[0].bound,
+        "median": round(statistics.median(times), 2) if times else None,
+        "longest": round(max(times), 2) if times else None,
     }
 
 

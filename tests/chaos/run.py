@@ -10,13 +10,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from tests.chaos.campaign import Course, Outcome, run_course, told
 from tests.chaos.faults import ALL, OF_POSTGRES, Fault
 from tests.chaos.house import Plan, ToyHouse
-from tests.chaos.report import to_table, write_report
+from tests.chaos.journeys import scorings, syncs_over_duckdb, syncs_over_snowflake
+from tests.chaos.report import note, to_table
 from tests.chaos.scenarios import cancel_everywhere, poison, storm
 from tests.conftest import find_redis_binary
 from tests.postgres_server import PostgresServer
@@ -26,10 +28,11 @@ def kills(chosen: argparse.Namespace, folder: Path) -> Outcome:
     """50 workers and 10 Redis killed, three of those losing everything, over 8,000 jobs."""
     dice = random.Random(chosen.seed)
     of_redis = [ALL["Redis killed 5 s"]] * (chosen.redis_kills - 3) + [ALL["Redis wiped"]] * 3
-    faults: list[Fault] = [ALL["worker killed"]] * chosen.worker_kills + of_redis
+    of_workers = replace(ALL["worker killed"], is_alone=False)
+    faults: list[Fault] = [of_workers] * chosen.worker_kills + of_redis
     dice.shuffle(faults)
-    seconds = chosen.worker_kills * 12 + chosen.redis_kills * 20  # a guess: the load should last as long
-    course = Course("50 workers and 10 Redis", faults, chosen.jobs, chosen.jobs / seconds, gap=(0.5, 4))
+    seconds = chosen.worker_kills * 5 + chosen.redis_kills * 35  # a guess: the load should last as long
+    course = Course("50 workers and 10 Redis", faults, chosen.jobs, 1.3 * chosen.jobs / seconds, gap=(1, 5))
     with ToyHouse(folder, find_redis_binary(), Plan()) as house:
         return run_course(house, course, chosen.seed, say)
 
@@ -76,6 +79,21 @@ def events(chosen: argparse.Namespace, folder: Path) -> Outcome:
         return storm(house, chosen.seed, faults * max(1, chosen.times // 5), events=250 * chosen.times)
 
 
+def syncs(chosen: argparse.Namespace, folder: Path) -> Outcome:
+    """See syncs_over_duckdb."""
+    return syncs_over_duckdb(folder, chosen.seed, chosen.times)
+
+
+def snowflake(chosen: argparse.Namespace, folder: Path) -> Outcome:
+    """See syncs_over_snowflake."""
+    return syncs_over_snowflake(folder, chosen.seed, chosen.times)
+
+
+def model(chosen: argparse.Namespace, folder: Path) -> Outcome:
+    """See scorings."""
+    return scorings(folder, chosen.seed, chosen.times)
+
+
 CAMPAIGNS: Final[dict[str, Callable[[argparse.Namespace, Path], Outcome]]] = {
     "kills": kills,
     "matrix": matrix,
@@ -83,6 +101,9 @@ CAMPAIGNS: Final[dict[str, Callable[[argparse.Namespace, Path], Outcome]]] = {
     "cancels": cancels,
     "poisons": poisons,
     "events": events,
+    "syncs": syncs,
+    "snowflake": snowflake,
+    "model": model,
 }
 
 
@@ -110,7 +131,7 @@ def main(arguments: list[str] | None = None) -> int:
         outcomes.append(CAMPAIGNS[name](chosen, folder))
         for line in told(outcomes[-1]):
             say(line)
-        report = write_report(outcomes, chosen.seed)
+        report = note(outcomes[-1], chosen.seed)
         if outcomes[-1].is_good and not chosen.keep:
             shutil.rmtree(folder, ignore_errors=True)
     print(to_table(report))

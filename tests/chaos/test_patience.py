@@ -35,17 +35,18 @@ def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServer]:
 def test_callers_of_a_locked_database_are_told_in_time(api: ApiServer, tmp_path: Path) -> None:
     def ask(_: int) -> tuple[int, str, float]:
         asked = time.monotonic()
-        answer = httpx.post(f"{api.url}/v1/scorings", json={}, timeout=30)
+        answer = client.post(f"{api.url}/v1/scorings", json={})
         return answer.status_code, answer.headers.get("Retry-After", ""), time.monotonic() - asked
 
-    with closing(sqlite3.connect(tmp_path / "operations.sqlite3", isolation_level=None)) as holder:
-        holder.execute("begin immediate")
-        with ThreadPoolExecutor(CALLERS) as pool:
-            answers = list(pool.map(ask, range(CALLERS)))
-        holder.execute("rollback")
-    assert {(status, bool(again)) for status, again, _ in answers} == {(503, True)}
-    assert max(seconds for _, _, seconds in answers) < PATIENCE_SECONDS
-    assert ask(0)[0] == 202, "as soon as it is free"
+    with httpx.Client(timeout=30) as client:
+        with closing(sqlite3.connect(tmp_path / "operations.sqlite3", isolation_level=None)) as holder:
+            holder.execute("begin immediate")
+            with ThreadPoolExecutor(CALLERS) as pool:
+                answers = list(pool.map(ask, range(CALLERS)))
+            holder.execute("rollback")
+        assert {(status, bool(again)) for status, again, _ in answers} == {(503, True)}
+        assert max(seconds for _, _, seconds in answers) < PATIENCE_SECONDS
+        assert ask(0)[0] == 202, "as soon as it is free"
 
 
 class Enough(Exception):

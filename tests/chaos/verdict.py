@@ -52,6 +52,7 @@ def judge(
 ) -> Verdict:
     """Wait for the ends, ask the API for each, and hold the effects against them.
 
+    What has not ended is lost once no job has for so many `seconds`: a machine may be slow.
     `expected`: toy's key -> the states it may end in; `succeeded` for the others.
     """
     verdict = Verdict(accepted=len(calls.accepted))
@@ -62,6 +63,8 @@ def judge(
             states[key] = _wait_end(client, observer, job_id, deadline)
             if states[key] is None:
                 verdict.lost.append(f"{key} ({job_id})")
+            else:
+                deadline = max(deadline, time.monotonic() + seconds)
     verdict.ended.update(state or "open" for state in states.values())
     for key, state in states.items():
         wanted = (expected or {}).get(key, ("succeeded",))
@@ -82,7 +85,7 @@ def _wait_end(client: httpx.Client, observer: Observer, job_id: str, deadline: f
         return state is not None and RANK[state] == ENDED
 
     try:
-        wait_until(has_ended, job_id, seconds=max(0.5, deadline - time.monotonic()), poll=0.1)
+        wait_until(has_ended, job_id, seconds=max(0.1, deadline - time.monotonic()), poll=0.1)
     except AssertionError:
         return None
     return state

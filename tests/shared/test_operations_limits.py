@@ -148,7 +148,7 @@ def test_a_statement_and_a_lock_have_an_end_but_for_migrations(postgres_url: str
 
     url = postgres_url + "postgres"
     assert shown(OperationsDatabase(url)) == ["10s", "5s"]
-    assert shown(OperationsDatabase(url, patience=REQUEST_PATIENCE)) == ["2s", "1200ms"]
+    assert shown(OperationsDatabase(url, patience=REQUEST_PATIENCE)) == ["2s", "1s"]
     assert shown(OperationsDatabase(url, has_statement_limits=False)) == ["0", "0"]
     assert shown(OperationsDatabase(f"{url}?options=-c%20statement_timeout%3D7s")) == ["7s", "5s"]
 
