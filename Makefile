@@ -139,6 +139,13 @@ webhook-burst: $(STAMP) ## 1,200 webhook events on 21 accounts: few runs, and th
 openapi: $(STAMP) ## write what the APIs say of themselves into openapi/, which a test compares
 	$(BIN)/python -m tests.http.write_openapi
 
+.PHONY: fuzz break-in
+fuzz: $(STAMP) ## hypothesis and atheris on every parser of what comes from outside, each for SECONDS (ONLY=)
+	$(BIN)/python -m tests.fuzz.run --seconds $(or $(SECONDS),600) $(if $(ONLY),--only "$(ONLY)")
+
+break-in: $(STAMP) ## more than a hundred attempts to get in, on running services (docs/security.md)
+	$(BIN)/python -m tests.break_in.run
+
 api-fuzz: $(STAMP) ## schemathesis on the three services, all phases, for long (EXAMPLES=)
 	$(BIN)/python -m tests.http.api_fuzz --examples $(or $(EXAMPLES),200)
 

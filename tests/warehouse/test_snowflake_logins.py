@@ -28,6 +28,7 @@ from shared.warehouse.snowflake_connection import connect_arguments, dbt_environ
 from tests.conftest import REPOSITORY
 from tests.emulator import SnowflakeEmulator
 
+PASSWORD = {"SNOWFLAKE_PASSWORD": "not-a-secret", "GTM_SNOWFLAKE_ALLOW_PASSWORD": True}
 NAMED = {f"SNOWFLAKE_{key}": "gtm" for key in ("ACCOUNT", "USER", "WAREHOUSE", "DATABASE", "ROLE")}
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
@@ -108,6 +109,18 @@ def test_a_token_is_read_at_each_login(tmp_path: Path) -> None:
         arguments(settings)
 
 
+def test_a_password_alone_is_refused_unless_that_is_allowed() -> None:
+    """Not where the stand-in listens, which is this machine's."""
+    for more in ({}, {"GTM_SNOWFLAKE_AUTH": "password"}):
+        settings = of(SNOWFLAKE_PASSWORD="p-sesame", **more)
+        for use in (settings.require_snowflake, lambda: arguments(settings), lambda: dbt_environment(settings)):
+            with pytest.raises(TerminalError, match="GTM_SNOWFLAKE_ALLOW_PASSWORD=true") as refused:
+                use()
+            assert refused.value.code == "warehouse-password-refused" and "sesame" not in refused.value.detail
+    assert arguments(of(**PASSWORD))["password"] == "not-a-secret"
+    assert arguments(of(SNOWFLAKE_PASSWORD="x", GTM_ENV="local", GTM_SNOWFLAKE_HOST="127.0.0.1"))["password"] == "x"
+
+
 def test_each_way_names_what_it_lacks() -> None:
     for auth, missing in (
         ("key-pair", "PRIVATE_KEY_FILE"),
@@ -138,7 +151,7 @@ def test_another_host_is_for_this_machine_and_local_alone(monkeypatch: pytest.Mo
             of(GTM_ENV="production", **{f"GTM_SNOWFLAKE_{name}": value})
     with pytest.raises(ValidationError, match="must be this machine"):
         of(GTM_ENV="local", GTM_SNOWFLAKE_HOST="evil.example", GTM_SNOWFLAKE_PROTOCOL="http")
-    assert "host" not in arguments(of(SNOWFLAKE_PASSWORD="x", GTM_ENV="production"))
+    assert "host" not in arguments(of(**PASSWORD, GTM_ENV="production"))
 
 
 def test_names_can_not_carry_sql() -> None:
@@ -148,7 +161,7 @@ def test_names_can_not_carry_sql() -> None:
 
 
 def test_what_every_session_is_told() -> None:
-    found = arguments(of(SNOWFLAKE_PASSWORD="x", GTM_SNOWFLAKE_STATEMENT_TIMEOUT_SECONDS=60))
+    found = arguments(of(**PASSWORD, GTM_SNOWFLAKE_STATEMENT_TIMEOUT_SECONDS=60))
     assert found["session_parameters"] == {
         "QUERY_TAG": "t",
         "TIMEZONE": "UTC",
@@ -170,8 +183,8 @@ def test_dbt_gets_the_same_and_nothing_else(tmp_path: Path) -> None:
     assert inline["DBT_ENV_SECRET_SNOWFLAKE_PRIVATE_KEY"] == pem().decode().strip()
     by_token = dbt_environment(of(GTM_SNOWFLAKE_AUTH="oauth", GTM_SNOWFLAKE_OAUTH_TOKEN="tok"))
     assert (by_token["GTM_SNOWFLAKE_AUTHENTICATOR"], by_token["DBT_ENV_SECRET_SNOWFLAKE_TOKEN"]) == ("oauth", "tok")
-    by_password = dbt_environment(of(SNOWFLAKE_PASSWORD="pass"))
-    assert [name for name, value in by_password.items() if value == "pass"] == ["DBT_ENV_SECRET_SNOWFLAKE_PASSWORD"]
+    by_password = dbt_environment(of(**PASSWORD))
+    assert [name for name, value in by_password.items() if value == "not-a-secret"] == ["DBT_ENV_SECRET_SNOWFLAKE_PASSWORD"]
     target = yaml.safe_load((REPOSITORY / "dbt_transform" / "profiles.yml").read_text())["fleet_gtm"]["outputs"][
         "snowflake"
     ]
