@@ -107,6 +107,22 @@ def test_what_can_not_be_written_stays_owed(
     assert KeyStore(operations).read_all()[0].last_used_at is not None
 
 
+def test_a_refusal_that_comes_while_others_are_written_is_counted(
+    operations: OperationsDatabase, recorder: AccessRecorder, clock: Clock
+) -> None:
+    def one_more(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.lower().startswith("insert into audit_log"):
+            recorder.note_refusal(refusal())
+
+    recorder.note_refusal(refusal())
+    sa.event.listen(operations.engine, "before_cursor_execute", one_more)
+    recorder.write_due()
+    sa.event.remove(operations.engine, "before_cursor_execute", one_more)
+    clock.now += WINDOW_SECONDS
+    recorder.write_due()
+    assert [row[3] for row in rows(operations)] == [1, 1]
+
+
 def test_a_use_is_stored_once_a_minute(operations: OperationsDatabase, recorder: AccessRecorder, clock: Clock) -> None:
     keys = KeyStore(operations)
     key_id = keys.create("sync", ["run"], caller=COMMAND_LINE).stored.key_id
