@@ -18,10 +18,12 @@ from pydantic import BaseModel
 from shared.http.access import may_see_internals
 from shared.http.guarding import guarded
 from shared.jobs.liveness import SWEEPER_IS_LATE_SECONDS, read_stalled, read_sweep_age
+from shared.logging import get_logger
 from shared.operations.database import OperationsDatabase
 from shared.operations.models import ChangedRecord, Job, WebhookEvent
 from shared.settings import QueueSettings, operations_settings
 
+log = get_logger(__name__)
 router = APIRouter(tags=["health"])
 
 
@@ -60,6 +62,7 @@ async def get_readiness(request: Request, response: Response) -> Readiness:
     )
     if not database.ok:
         response.status_code = 503
+        log.warning("not_ready", operations_database=database.detail)  # a probe without a key isn't told
     status: Literal["ok", "unavailable"] = "ok" if database.ok else "unavailable"
     if not may_see:
         return Readiness(status=status)

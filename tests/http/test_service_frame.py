@@ -69,7 +69,7 @@ def test_errors_are_problems_that_name_the_mend(api: ApiServer) -> None:
     assert problem(httpx.put(f"{api.url}/v1/jobs"))["code"] == "method-not-allowed"
     events = problem(httpx.get(f"{api.url}/v1/jobs/nope/events"))
     assert (events["status"], events["code"]) == (404, "job-not-found")
-    assert problem(httpx.post(f"{api.url}/v1/builds", content=b"{"))["status"] == 422
+    assert problem(httpx.post(f"{api.url}/v1/builds", content=b"{"))["status"] == 415
 
 
 def test_a_body_has_a_limit_whether_or_not_its_length_is_announced(api: ApiServer) -> None:
@@ -168,7 +168,11 @@ def test_without_its_operations_database_a_service_says_so(redis_server: RedisSe
     server = ApiServer("transform", tmp_path / "logs")  # never migrated
     try:
         wait_until(lambda: _answers(server.url), "the API answers")
-        assert httpx.get(f"{server.url}/readyz").status_code == 503
+        ready = httpx.get(f"{server.url}/readyz")
+        assert ready.status_code == 503 and "migrate" in ready.json()["checks"]["operations_database"]["detail"]
+        probed = httpx.get(f"{server.url}/readyz", headers={"Via": "1.1 proxy"})  # nobody who may know more
+        assert (probed.status_code, probed.json()) == (503, {"status": "unavailable"})
+        assert "not_ready" in server.log()
         refused = problem(httpx.post(f"{server.url}/v1/builds", json={}))
         assert (refused["status"], refused["code"]) == (503, "operations-unavailable")
     finally:
