@@ -1,9 +1,14 @@
-"""How a worker finds Redis again: soon, however long it was away."""
+"""How a worker loses Redis, and finds it again: alive, and soon, however long it was away."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
 from celery.worker.consumer import Consumer
+
+from shared.logging import get_logger
+
+log = get_logger(__name__)
 
 _LONGEST_PAUSE_SECONDS: Final = 2
 
@@ -16,3 +21,17 @@ class PromptConsumer(Consumer):  # type: ignore[misc]  # celery has no types
         """As Celery's, which takes no settings for this."""
         conn.ensure_connection = partial(conn.ensure_connection, interval_max=_LONGEST_PAUSE_SECONDS)
         return super().ensure_connected(conn)
+
+    def on_connection_error_after_connected(self, exc: BaseException) -> None:
+        """As Celery's, which takes the connection to pieces and then closes it. Kombu 5.7 wants to give messages back
+        then that were not acknowledged, finds no address any more, and takes the worker and its jobs down."""
+        if self.connection is not None:
+            self.connection.close = partial(_close, self.connection.close)
+        super().on_connection_error_after_connected(exc)
+
+
+def _close(close: Callable[[], None]) -> None:
+    try:
+        close()
+    except AttributeError as error:  # its messages are in Redis, if that still knows them; the job table does
+        log.warning("connection_left_open", reason=str(error))

@@ -87,6 +87,7 @@ def run_course(house: ToyHouse, course: Course, seed: int, say: Say) -> Outcome:
         finally:
             load.stop() if course.is_endless else load.join()
         verdict = judge(house, observer, load.calls, toys, seconds=course.settle)
+        verdict.violations += house.deaths  # every process outlives what happens around it
     seconds = time.monotonic() - started
     return Outcome(course.name, verdict, watch.recoveries, load.calls, arena.kills, seconds, arena.notes)
 

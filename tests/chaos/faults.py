@@ -18,7 +18,6 @@ import httpx
 from tests.chaos.arena import Arena, Recovery
 
 Strike = Callable[[Arena, float], Recovery]
-_STOP_SECONDS: Final = 15
 _LOOK_SECONDS: Final = 0.1
 
 
@@ -62,11 +61,10 @@ def kill_worker(arena: Arena, _: float) -> Recovery:
     worker = arena.dice.choice(arena.house.workers)
     arena.house.wait_children(worker)
     pids = arena.pids(worker)
-    worker.kill()
+    arena.house.kill(worker)
     since = time.time()
     arena.kills += 1
     holds = arena.held_by(pids)
-    worker.restart()
     return _recovery(since, partial(arena.are_taken_over, holds))
 
 
@@ -96,20 +94,16 @@ def roll_workers(arena: Arena, _: float) -> Recovery:
     since = time.time()
     for worker in arena.house.workers:
         arena.house.wait_children(worker)
-        worker.process.terminate()
-        worker.process.wait(_STOP_SECONDS)
-        worker.restart()
+        arena.house.stop(worker)
         arena.house.wait_children(worker)
     return _recovery(since, partial(arena.has_resumed, time.time()))
 
 
 def kill_api(arena: Arena, _: float) -> Recovery:
     """SIGKILL in the midst of requests."""
-    api = arena.house.api
-    api.kill()
+    arena.house.kill(arena.house.api)
     since = time.time()
     arena.kills += 1
-    api.restart()
     return _recovery(since, lambda: _is_ready(arena))
 
 
@@ -118,24 +112,23 @@ def kill_api_before_publish(arena: Arena, _: float) -> Recovery:
     arena.house.order("delay 900")
     threading.Event().wait(1.5)
     waiting = arena.waiting()
-    arena.house.api.kill()
+    arena.house.kill(arena.house.api)
     since = time.time()
     arena.kills += 1
     arena.house.order("pass")
-    arena.house.api.restart()
     return _recovery(since, lambda: not waiting & arena.waiting() or arena.are_dispatched_since(waiting, since))
 
 
 def kill_sweeper(arena: Arena, lasts: float) -> Recovery:
     """SIGKILL, and Redis forgets all while no sweeper looks."""
+    arena.house.is_held_down = True
     for sweeper in arena.house.sweepers:
-        sweeper.kill()
+        arena.house.kill(sweeper)
         arena.kills += 1
     arena.house.redis.client.flushall()
     waiting, flushed = arena.waiting(), time.time()
     threading.Event().wait(lasts)
-    for sweeper in arena.house.sweepers:
-        sweeper.restart()
+    arena.house.is_held_down = False
     return _recovery(time.time(), partial(arena.are_dispatched_since, waiting, flushed))
 
 

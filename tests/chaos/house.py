@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,8 @@ from tests.servers import ApiServer, Server, start_sweeper
 
 WEBHOOK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # the Standard Webhooks specification's example
 _QUEUES = "scoring.batch,scoring.interactive"
+_KEEP_SECONDS = 0.5
+_STOP_SECONDS = 20
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,11 @@ class ToyHouse:
         self.servers: list[Server] = []
         self.workers: list[Server] = []
         self.sweepers: list[Server] = []
+        self.deaths: list[str] = []
+        self.is_held_down = False
+        self._killed: set[int] = set()
+        self._is_over = threading.Event()
+        self._keeper = threading.Thread(target=self._keep, name="keeper")
 
     @property
     def redis_dir(self) -> Path:
@@ -86,8 +94,39 @@ class ToyHouse:
         for worker in self.workers:
             self.wait_children(worker)
 
+        self._keeper.start()
+
+    def kill(self, server: Server) -> None:
+        """SIGKILL for it and its children; it is started again within a second, as a supervisor would see to."""
+        process = server.process
+        self._killed.add(process.pid)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGCONT)
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(_STOP_SECONDS)
+
+    def stop(self, server: Server) -> None:
+        """SIGTERM; started again once it is gone, which is waited for."""
+        process = server.process
+        self._killed.add(process.pid)
+        process.terminate()
+        process.wait(_STOP_SECONDS)
+        wait_until(lambda: server.process is not process, f"{server.log_path.stem} runs again", seconds=30)
+
+    def _keep(self) -> None:
+        while not self._is_over.wait(_KEEP_SECONDS):
+            for server in self.servers:
+                process = server.process
+                if process.poll() is not None and not self.is_held_down:
+                    if process.pid not in self._killed:
+                        self.deaths.append(f"{server.log_path.stem} ended by itself, exit code {process.returncode}")
+                    server.restart()
+
     def close(self) -> None:
         """End what runs of it, also where not all of it was started."""
+        self._is_over.set()
+        if self._keeper.is_alive():
+            self._keeper.join()
         for server in self.servers:
             self.end(server)
         if self.proxy is not None:

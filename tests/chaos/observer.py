@@ -49,7 +49,7 @@ class Observer:
     """A thread from enter to exit."""
 
     def __init__(
-        self, url: Callable[[], str], operations: OperationsDatabase, seed: int, *, per_second: float = 30
+        self, url: Callable[[], str], operations: OperationsDatabase, seed: int, *, per_second: float = 20
     ) -> None:
         self.sightings = Sightings()
         self._url, self._operations = url, operations

@@ -33,7 +33,7 @@ def kills(chosen: argparse.Namespace, folder: Path) -> Outcome:
     dice.shuffle(faults)
     seconds = chosen.worker_kills * 5 + chosen.redis_kills * 35  # a guess: the load should last as long
     course = Course("50 workers and 10 Redis", faults, chosen.jobs, 1.3 * chosen.jobs / seconds, gap=(1, 5))
-    with ToyHouse(folder, find_redis_binary(), Plan()) as house:
+    with ToyHouse(folder, find_redis_binary(), Plan(env={"GTM_LOG_LEVEL": "WARNING"})) as house:
         return run_course(house, course, chosen.seed, say)
 
 

@@ -13,7 +13,7 @@ import httpx
 from shared.contracts import JobKind
 from shared.jobs.store import JobStore
 from shared.jobs.view import JobView
-from tests.chaos.arena import Arena, Recovery
+from tests.chaos.arena import Arena
 from tests.chaos.campaign import Outcome, make_toys
 from tests.chaos.faults import Fault
 from tests.chaos.house import ToyHouse
@@ -40,7 +40,7 @@ def cancel_everywhere(house: ToyHouse, seed: int, *, count: int) -> Outcome:
         states = pool.map(lambda toy: _start_and_cancel(house, observer, calls, toy, delays[toy.key]), toys.values())
         at_cancel.update(states)
         verdict = judge(house, observer, calls, toys, expected=dict.fromkeys(toys, _CANCELLABLE))
-    missing = RANK.keys() - {"failed"} - at_cancel.keys()
+    missing = {"queued", "running", "succeeded"} - at_cancel.keys()
     verdict.violations += [f"no job was {state} when it was cancelled: nothing was tried" for state in sorted(missing)]
     notes = [f"states at the cancel: {dict(at_cancel)}"]
     return Outcome("cancels in every state", verdict, [], calls, 0, time.monotonic() - started, notes)
@@ -58,7 +58,23 @@ def _start_and_cancel(house: ToyHouse, observer: Observer, calls: Calls, toy: To
         calls.note(f"cancel {answer.status_code}", time.monotonic() - asked)
         if before in _ENDED and answer.json()["state"] != before:
             calls.wrong.append(f"{toy.key}: a cancel turned {before} into {answer.json()['state']}")
+        ended = _wait_ended(client, house, job_id)
+        again = client.post(f"{house.api.url}/v1/jobs/{job_id}/cancel").json()["state"]
+        if again != ended:
+            calls.wrong.append(f"{toy.key}: a second cancel turned {ended} into {again}")
         return before
+
+
+def _wait_ended(client: httpx.Client, house: ToyHouse, job_id: str) -> str:
+    state = ""
+
+    def has_ended() -> bool:
+        nonlocal state
+        state = str(client.get(f"{house.api.url}/v1/jobs/{job_id}").json()["state"])
+        return state in _ENDED
+
+    wait_until(has_ended, f"{job_id} has ended", seconds=60, poll=0.2)
+    return state
 
 
 def poison(house: ToyHouse, seed: int, *, count: int) -> Outcome:
@@ -89,19 +105,18 @@ def storm(house: ToyHouse, seed: int, faults: list[Fault], *, events: int, accou
     """Events in any order, many twice, while things break: each account ends as the last of its events found it."""
     started, dice = time.monotonic(), random.Random(seed)
     arena, calls, verdict = Arena(house, dice), Calls(), Verdict()
-    recoveries: list[Recovery] = []
     names = [f"account-{seed}-{number}" for number in range(accounts)]
     with Observer(lambda: house.api.url, house.operations, seed) as observer, ExitStack() as stack:
         senders = stack.enter_context(ThreadPoolExecutor(4))
         sending = senders.submit(_send_all, house, calls, observer, dice.randrange(1 << 30), names, events)
         for fault in faults:
             threading.Event().wait(dice.uniform(1, 3))
-            recoveries.append(_recover(fault.happen(arena)))
+            fault.happen(arena)  # when all is well again shows in the end alone: events start too few jobs to tell
         answered: dict[str, set[str | None]] = sending.result()
         store = JobStore(house.operations)
         wait_until(lambda: not _open_rescores(store), "every rescore has ended", seconds=120, poll=0.3)
         verdict.violations += [*observer.sightings.violations, *calls.wrong, *calls.slow]
-    effects, jobs = house.toys.effects(), Counter[str]()
+    effects = house.toys.effects()
     for name in names:
         if (found := effects.get(name, ("", -1))[1]) != house.toys.ask(name):
             verdict.lost.append(f"{name} is as of event {found}, not of the last one")
@@ -110,11 +125,12 @@ def storm(house: ToyHouse, seed: int, faults: list[Fault], *, events: int, accou
         for event_id, ids in answered.items()
         if len(ids - {None}) > 1
     ]
-    verdict.accepted, jobs = events, Counter(job.state for job in _rescores(store))
+    jobs = Counter(job.state for job in _rescores(store))
+    verdict.accepted = jobs.total()
     verdict.ended = Counter({str(state): number for state, number in jobs.items()})
     verdict.violations += [f"{count} rescores ended {state}" for state, count in jobs.items() if state != "succeeded"]
     seconds = time.monotonic() - started
-    return Outcome("storm of events", verdict, recoveries, calls, arena.kills, seconds, [f"{jobs.total()} rescores"])
+    return Outcome("storm of events", verdict, [], calls, arena.kills, seconds, [f"{events} events"])
 
 
 def _send_all(
@@ -145,12 +161,6 @@ def _send_all(
         for event_id, name in late:
             send(event_id, name)
     return answered
-
-
-def _recover(recovery: Recovery) -> Recovery:
-    """Events start too few jobs to see messages flow by them: here only the end counts."""
-    recovery.seconds = time.time() - recovery.since
-    return recovery
 
 
 def _rescores(store: JobStore) -> list[JobView]:

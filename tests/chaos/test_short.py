@@ -71,8 +71,7 @@ def test_what_was_begun_goes_on_ahead_of_a_backlog(house: ToyHouse) -> None:
         for number in range(60):
             start_toy(client, house.api.url, Toy(f"backlog-{number}", before=150), calls)
         for worker in house.workers:
-            worker.kill()
-            worker.restart()
+            house.kill(worker)
         killed = time.monotonic()
         wait_until(lambda: _attempts(client, house, long) == 2, "the long one is taken up again", seconds=20)
         waiting = client.get(f"{house.api.url}/v1/jobs", params={"state": "queued", "limit": 200}).json()["items"]
