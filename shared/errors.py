@@ -12,7 +12,6 @@ A flow raises these; tasks.py turns them into the job's `error`, http.py into `a
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from shared.redaction import redact_values
