@@ -110,8 +110,9 @@ _SALESFORCE_OPENAPI = {
     summary="A signed event: rescore one account, or read records of a CRM again",
     description="Standard Webhooks 1.0: headers webhook-id, webhook-timestamp (+-5 min), webhook-signature. "
     'Body: {"type": "account.changed", "account_id": "..."} or {"type": "record.changed", "source": "hubspot", '
-    '"object": "companies", "record_ids": ["..."]}. Repeats of an id change nothing.',
-    responses=problem_responses(401, 404, 413, 422, 429, 503),
+    '"object": "companies", "record_ids": ["..."]}. Repeats of an id change nothing. '
+    "With GTM_WEBHOOK_REQUIRE_KEY also `Authorization: Bearer` with a key of the scope `webhook`.",
+    responses=problem_responses(401, 403, 404, 413, 422, 429, 503),
     openapi_extra=_GENERIC_OPENAPI,
 )
 async def receive_webhook(request: Request) -> WebhookReceipt:
