@@ -15,6 +15,7 @@ from tests.chaos.toys import Toy
 from tests.chaos.verdict import Verdict, judge
 
 Say = Callable[[str], None]
+_LOOK_SECONDS = 0.1
 
 
 @dataclass
@@ -82,6 +83,7 @@ def run_course(house: ToyHouse, course: Course, seed: int, say: Say) -> Outcome:
         load.start()
         try:
             for number, fault in enumerate(course.faults, start=1):
+                _wait_for_share(load, course, number)
                 _strike(arena, watch, course, fault, f"{number}/{len(course.faults)}", say)
             watch.wait_all(max(fault.bound for fault in course.faults) + 30)
         finally:
@@ -90,6 +92,12 @@ def run_course(house: ToyHouse, course: Course, seed: int, say: Say) -> Outcome:
         verdict.violations += house.deaths  # every process outlives what happens around it
     seconds = time.monotonic() - started
     return Outcome(course.name, verdict, watch.recoveries, load.calls, arena.kills, seconds, arena.notes)
+
+
+def _wait_for_share(load: Load, course: Course, number: int) -> None:
+    """Faults are spread over the jobs, however fast the machine is."""
+    while not course.is_endless and len(load.calls.accepted) < course.toys * number / (len(course.faults) + 1):
+        threading.Event().wait(_LOOK_SECONDS)
 
 
 def _strike(arena: Arena, watch: Watch, course: Course, fault: Fault, place: str, say: Say) -> None:

@@ -33,10 +33,10 @@ def cancel_everywhere(house: ToyHouse, seed: int, *, count: int) -> Outcome:
     toys = {}
     for number in range(count):
         key = f"cancel-{seed}-{number}"
-        toys[key] = Toy(key, dice.randrange(50, 400), dice.choice((0, 300)), batches=2, hangs=number % 7 == 0)
+        toys[key] = Toy(key, dice.randrange(50, 300), dice.choice((0, 200)), batches=2, hangs=number % 7 == 0)
     calls, at_cancel = Calls(), Counter[str]()
     with Observer(lambda: house.api.url, house.operations, seed) as observer, ThreadPoolExecutor(8) as pool:
-        delays = {key: dice.uniform(0, 3) for key in toys}
+        delays = {key: dice.uniform(0, 1.5) for key in toys}
         states = pool.map(lambda toy: _start_and_cancel(house, observer, calls, toy, delays[toy.key]), toys.values())
         at_cancel.update(states)
         verdict = judge(house, observer, calls, toys, expected=dict.fromkeys(toys, _CANCELLABLE))

@@ -13,7 +13,7 @@ from shared.operations.models import Job
 from tests.chaos.house import ToyHouse
 from tests.chaos.load import Calls
 from tests.chaos.observer import ENDED, RANK, Observer
-from tests.chaos.toys import Toy
+from tests.chaos.toys import Toy, parse_toy
 from tests.conftest import wait_until
 
 _CLOCK_SLACK_SECONDS = 0.05
@@ -71,7 +71,7 @@ def judge(
         if state is not None and state not in wanted:
             verdict.violations.append(f"{key} ended {state} instead of {wanted}")
     _compare_effects(house, calls, toys, states, verdict)
-    _count_rows(house, calls, verdict)
+    _count_rows(house, calls, toys, verdict)
     verdict.violations += [*observer.sightings.violations, *calls.wrong, *calls.slow]
     return verdict
 
@@ -119,10 +119,13 @@ def _ends(house: ToyHouse, wanted: Iterable[str]) -> dict[str, float]:
     return {job_id: moment.timestamp() for job_id, moment in rows if job_id in ids}
 
 
-def _count_rows(house: ToyHouse, calls: Calls, verdict: Verdict) -> None:
+def _count_rows(house: ToyHouse, calls: Calls, toys: Mapping[str, Toy], verdict: Verdict) -> None:
     """A POST that was answered late, or not at all, and sent again must not have made two jobs."""
+    query = sa.select(Job.id, Job.attempts, Job.request).where(Job.kind == JobKind.SCORING)
     with house.operations.read() as session:
-        rows = session.execute(sa.select(Job.id, Job.attempts).where(Job.kind == JobKind.SCORING)).tuples().all()
+        rows = session.execute(query).tuples().all()
     known = {job_id for job_id, _ in calls.accepted.values()}
-    verdict.doubled += [f"{job_id}: a job that nobody was told of" for job_id, _ in rows if job_id not in known]
-    verdict.taken_up_again = sum(attempts > 1 for _, attempts in rows)
+    for job_id, attempts, request in rows:
+        if parse_toy(request["scope"]["account_ids"][0]).key in toys:  # else of another campaign in this house
+            verdict.taken_up_again += attempts > 1
+            verdict.doubled += [] if job_id in known else [f"{job_id}: a job that nobody was told of"]
