@@ -82,6 +82,12 @@ class Arena:
         with self.house.operations.read() as session:
             return int(session.execute(query).scalar_one()) >= _SHOW_OF_LIFE_JOBS
 
+    def count_ended(self) -> int:
+        """Jobs that have."""
+        query = sa.select(sa.func.count()).select_from(Job).where(Job.state.in_(TERMINAL_STATES))
+        with self.house.operations.read() as session:
+            return int(session.execute(query).scalar_one())
+
     def waiting(self) -> set[str]:
         """Ids of jobs that wait for a worker."""
         with self.house.operations.read() as session:

@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -19,6 +19,7 @@ from tests.chaos.arena import Arena, Recovery
 
 Strike = Callable[[Arena, float], Recovery]
 _LOOK_SECONDS: Final = 0.1
+_SHOW_OF_LIFE_JOBS: Final = 8
 
 
 @dataclass(frozen=True)
@@ -217,6 +218,31 @@ def lock_operations(arena: Arena, lasts: float) -> Recovery:
     return _recovery(since, partial(arena.has_resumed, since))
 
 
+def fill_disk(arena: Arena, lasts: float) -> Recovery:
+    """Not a byte is left where the operations database lies."""
+    ballast = arena.house.data_dir / "ballast"
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    threading.Event().wait(lasts)
+    ballast.unlink()
+    since = time.time()
+    return _recovery(since, partial(arena.has_resumed, since))
+
+
+def put_clock(arena: Arena, lasts: float, *, seconds: int) -> Recovery:
+    """The machine's clock jumps, a child dies under the new time, and the clock jumps back."""
+    arena.house.put_clock(seconds)
+    threading.Event().wait(lasts / 2)
+    if (child := arena.busy_child(seconds=2)) is not None:
+        child.kill()
+        arena.kills += 1
+    threading.Event().wait(lasts / 2)
+    arena.house.put_clock(0)
+    ended = arena.count_ended()
+    return _recovery(time.time(), lambda: arena.count_ended() >= ended + _SHOW_OF_LIFE_JOBS)
+
+
 def restart_postgres(arena: Arena, lasts: float) -> Recovery:
     """The operations database is shut down, ending all sessions, and comes back."""
     assert arena.house.postgres is not None
@@ -269,6 +295,11 @@ ALL: Final = {
         Fault("operations database locked 8 s", 15, lock_operations, lasts=8),
     )
 }
+DISK_FULL: Final = Fault("disk full 6 s", 15, fill_disk, lasts=6)
+OF_CLOCKS: Final = (
+    Fault("clock 10 min ahead", 30, partial(put_clock, seconds=600), lasts=6),
+    Fault("clock 10 min behind", 30, partial(put_clock, seconds=-600), lasts=6),
+)
 OF_POSTGRES: Final = {
     fault.name: fault
     for fault in (

@@ -37,6 +37,8 @@ class Plan:
     """Runs already, and has an empty database `operations`; None: SQLite."""
     has_hosts_of_its_own: bool = True
     """Each worker is on a machine of its own, as in containers: nobody else can tell whether its processes live."""
+    libfaketime: Path | None = None
+    """With it all processes go by the clock in the file `clock`: a machine whose clock is not ours."""
 
 
 class ToyHouse:
@@ -46,7 +48,7 @@ class ToyHouse:
         self.folder, self.plan = folder, plan
         self.data_dir, self.logs = folder / "var", folder / "logs"
         for path in (self.data_dir, self.redis_dir, self.logs):
-            path.mkdir(parents=True)
+            path.mkdir(parents=True, exist_ok=True)
         self.redis = RedisServer(redis_binary, self.redis_dir, *plan.redis_arguments)
         self.toys = ToyWarehouse(folder / "toys.sqlite3")
         self.postgres = plan.postgres
@@ -79,6 +81,7 @@ class ToyHouse:
         self.close()
 
     def _open(self) -> None:
+        self.put_clock(0)
         migrate(self.url)
         self.redis.start()
         self.proxy = ProxyProcess(self.redis.port, REPOSITORY)
@@ -150,7 +153,22 @@ class ToyHouse:
             "REMAP_SIGTERM": "SIGQUIT",
             "GTM_SOFT_SHUTDOWN_SECONDS": "2",
             "TOY_WAREHOUSE": str(self.folder / "toys.sqlite3"),
+            **(self._clock if self.plan.libfaketime else {}),
             **self.plan.env,
+        }
+
+    def put_clock(self, seconds: int) -> None:
+        """By so much before ours, or behind it."""
+        (self.folder / "clock").write_text(f"{seconds:+d}\n")
+
+    @property
+    def _clock(self) -> dict[str, str]:
+        return {
+            "LD_PRELOAD": str(self.plan.libfaketime),
+            "FAKETIME_TIMESTAMP_FILE": str(self.folder / "clock"),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "DONT_FAKE_MONOTONIC": "1",
         }
 
     def order(self, command: str) -> None:

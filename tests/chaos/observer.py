@@ -49,12 +49,19 @@ class Observer:
     """A thread from enter to exit."""
 
     def __init__(
-        self, url: Callable[[], str], operations: OperationsDatabase, seed: int, *, per_second: float = 20
+        self,
+        url: Callable[[], str],
+        operations: OperationsDatabase,
+        seed: int,
+        *,
+        per_second: float = 20,
+        has_our_clock: bool = True,
     ) -> None:
         self.sightings = Sightings()
         self._url, self._operations = url, operations
         self._random = random.Random(seed)
         self._pause = 1 / per_second
+        self._has_our_clock = has_our_clock
         self._guard = threading.Lock()
         self._open: list[str] = []
         self._ended: list[str] = []
@@ -125,7 +132,8 @@ class Observer:
     def _look_on(self) -> None:
         while not self._stop.wait(_TABLE_LOOK_SECONDS):
             try:
-                self._look_for_ownerless()
+                if self._has_our_clock:
+                    self._look_for_ownerless()
             except sa.exc.DBAPIError:
                 continue  # the database is away: that is one of the faults
 

@@ -4,8 +4,10 @@ Writes benchmarks/results/chaos.json after each campaign. With the same --seed t
 """
 
 import argparse
+import os
 import random
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -15,13 +17,15 @@ from pathlib import Path
 from typing import Final
 
 from tests.chaos.campaign import Course, Outcome, run_course, told
-from tests.chaos.faults import ALL, OF_POSTGRES, Fault
+from tests.chaos.faults import ALL, DISK_FULL, OF_CLOCKS, OF_POSTGRES, Fault
 from tests.chaos.house import Plan, ToyHouse
 from tests.chaos.journeys import scorings, syncs_over_duckdb, syncs_over_snowflake
 from tests.chaos.report import note, to_table
 from tests.chaos.scenarios import cancel_everywhere, poison, storm
 from tests.conftest import find_redis_binary
 from tests.postgres_server import PostgresServer
+
+_LIBFAKETIME: Final = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 
 
 def kills(chosen: argparse.Namespace, folder: Path) -> Outcome:
@@ -60,6 +64,31 @@ def postgres(chosen: argparse.Namespace, folder: Path) -> Outcome:
             return run_course(house, course, chosen.seed, say)
 
 
+def disk(chosen: argparse.Namespace, folder: Path) -> Outcome:
+    """The file system of the operations database fills up: a small one of its own, for which one has to be root."""
+    small = folder / "house" / "var"
+    small.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", small], check=True)
+    course = Course("disk full", [DISK_FULL] * chosen.times, 100_000, 15, gap=(2, 4), is_endless=True)
+    try:
+        with ToyHouse(small.parent, find_redis_binary(), Plan()) as house:
+            return run_course(house, course, chosen.seed, say)
+    finally:
+        subprocess.run(["umount", "--lazy", small], check=True)
+
+
+def clocks(chosen: argparse.Namespace, folder: Path) -> Outcome | None:
+    """The machine's clock jumps by ten minutes, and back. Needs libfaketime: Debian's package, or LIBFAKETIME=."""
+    library = Path(os.environ.get("LIBFAKETIME", _LIBFAKETIME))
+    if not library.exists():
+        say(f"  skipped: {library} is not there (apt install libfaketime, or LIBFAKETIME=)")
+        return None
+    faults = list(OF_CLOCKS) * chosen.times
+    course = Course("clocks", faults, 100_000, 15, gap=(1, 3), is_endless=True)
+    with ToyHouse(folder, find_redis_binary(), Plan(libfaketime=library)) as house:
+        return run_course(house, course, chosen.seed, say)
+
+
 def cancels(chosen: argparse.Namespace, folder: Path) -> Outcome:
     """See cancel_everywhere."""
     with ToyHouse(folder, find_redis_binary(), Plan()) as house:
@@ -94,10 +123,12 @@ def model(chosen: argparse.Namespace, folder: Path) -> Outcome:
     return scorings(folder, chosen.seed, chosen.times)
 
 
-CAMPAIGNS: Final[dict[str, Callable[[argparse.Namespace, Path], Outcome]]] = {
+CAMPAIGNS: Final[dict[str, Callable[[argparse.Namespace, Path], Outcome | None]]] = {
     "kills": kills,
     "matrix": matrix,
     "postgres": postgres,
+    "disk": disk,
+    "clocks": clocks,
     "cancels": cancels,
     "poisons": poisons,
     "events": events,
@@ -128,13 +159,14 @@ def main(arguments: list[str] | None = None) -> int:
     for name in chosen.campaigns:
         folder = Path(tempfile.mkdtemp(prefix=f"gtm-chaos-{name}-"))
         say(f"{name} in {folder}")
-        outcomes.append(CAMPAIGNS[name](chosen, folder))
-        for line in told(outcomes[-1]):
+        if (outcome := CAMPAIGNS[name](chosen, folder)) is None:
+            continue
+        outcomes.append(outcome)
+        for line in told(outcome):
             say(line)
-        report = note(outcomes[-1], chosen.seed)
-        if outcomes[-1].is_good and not chosen.keep:
+        print(to_table(note(outcome, chosen.seed)), flush=True)
+        if outcome.is_good and not chosen.keep:
             shutil.rmtree(folder, ignore_errors=True)
-    print(to_table(report))
     return 0 if all(outcome.is_good for outcome in outcomes) else 1
 
 
