@@ -43,6 +43,7 @@ def _connection(settings: QueueSettings, *, is_producer: bool) -> dict[str, Any]
     return {
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,  # the default gives up after 100 tries, about half an hour
+        "broker_channel_error_retry": True,  # a Redis that is full refuses acknowledgements: no reason to end either
         "broker_connection_timeout": 1 if is_producer else 3,
         "broker_pool_acquire_timeout": 5,
         "broker_transport_options": {

@@ -17,6 +17,14 @@ class PromptConsumer(Consumer):  # type: ignore[misc]  # celery has no types
     """Looks every two seconds. Celery's own pauses grow to 30 s, so that after an outage of minutes a worker would sit
     there for half a minute beside a Redis that answers."""
 
+    connection_errors: tuple[type[BaseException], ...]
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        # What kombu raises where a task of before the loss is acknowledged on the connection that is gone: logged, and
+        # no reason to end.
+        self.connection_errors = (*self.connection_errors, AttributeError)
+
     def ensure_connected(self, conn: Any) -> Any:
         """As Celery's, which takes no settings for this."""
         conn.ensure_connection = partial(conn.ensure_connection, interval_max=_LONGEST_PAUSE_SECONDS)

@@ -69,8 +69,9 @@ class Sweeper:
         for queue, owed in by_queue.items():
             messages = sum(int(self._redis.llen(name)) for name in lists_of(queue))
             if messages >= waiting.get(queue, 0) > 0:
-                # Everyone who waits may have a message. What was taken up before has none: it went with its worker.
+                # Everyone who waits may have a message. What was taken up before has a list of its own.
                 owed = [ticket for ticket in owed if ticket.is_urgent]
+                owed = owed if len(owed) > int(self._redis.llen(lists_of(queue)[0])) else []
             for ticket in owed:
                 publish(self._app, ticket)
                 published += 1

@@ -44,7 +44,7 @@ def kills(chosen: argparse.Namespace, folder: Path) -> Outcome:
 def matrix(chosen: argparse.Namespace, folder: Path) -> Outcome:
     """Each fault so many times, in a random order."""
     dice = random.Random(chosen.seed)
-    faults = [fault for fault in ALL.values() for _ in range(chosen.times)]
+    faults = [fault for name, fault in ALL.items() if chosen.only in name for _ in range(chosen.times)]
     dice.shuffle(faults)
     course = Course("fault matrix", faults, 100_000, 15, gap=(0.5, 3), is_endless=True)
     with ToyHouse(folder, find_redis_binary(), Plan(sweepers=2)) as house:
@@ -149,6 +149,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("campaigns", nargs="*", choices=[*CAMPAIGNS, []], default=list(CAMPAIGNS))
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10_000))
     parser.add_argument("--times", type=int, default=5, help="each fault")
+    parser.add_argument("--only", default="", help="faults of `matrix` whose names hold this")
     parser.add_argument("--jobs", type=int, default=8000, help="of `kills`")
     parser.add_argument("--worker-kills", type=int, default=50)
     parser.add_argument("--redis-kills", type=int, default=10)
