@@ -11,6 +11,7 @@ from typing import Final
 import httpx
 import pytest
 
+from tests.chaos.arena import Arena
 from tests.chaos.campaign import Course, run_course, told
 from tests.chaos.faults import ALL, Fault, wipe_redis
 from tests.chaos.house import Plan, ToyHouse
@@ -70,10 +71,11 @@ def test_what_was_begun_goes_on_ahead_of_a_backlog(house: ToyHouse) -> None:
     with httpx.Client(timeout=20) as client:
         long = start_toy(client, house.api.url, Toy("long", before=60_000), calls)
         wait_until(lambda: _state(client, house, long) == "running", "the long one runs")
-        for number in range(40):
+        for number in range(90):
             start_toy(client, house.api.url, Toy(f"backlog-{number}", before=150), calls)
-        for worker in house.workers:
-            house.kill(worker)
+        arena = Arena(house, random.Random(SEED))
+        (holder,) = [hold.pid for hold in arena.running() if hold.job_id == long]
+        house.kill(next(worker for worker in house.workers if holder in arena.pids(worker)))
         killed = time.monotonic()
         wait_until(lambda: _attempts(client, house, long) == 2, "the long one is taken up again", seconds=20)
         waiting = client.get(f"{house.api.url}/v1/jobs", params={"state": "queued", "limit": 200}).json()["items"]
