@@ -9,9 +9,11 @@ import pytest
 from alembic import command
 from alembic.config import Config
 
+from shared.access.callers import Caller
 from shared.contracts import JobKind, JobState
-from shared.errors import InvalidRequest
+from shared.errors import InvalidRequest, Overloaded
 from shared.jobs.leases import Leases
+from shared.jobs.reading import read_jobs
 from shared.jobs.store import JobStore
 from shared.operations.database import OperationsDatabase
 from shared.operations.models import IdempotencyKey
@@ -54,7 +56,7 @@ def test_a_key_outlives_a_release_that_adds_a_default(
 ) -> None:
     first = store.start(kind, with_defaults, idempotency_key="k").job
     with operations.write() as session:
-        stored = session.get_one(IdempotencyKey, ("k", kind))
+        stored = session.get_one(IdempotencyKey, ("", "k", kind))
         new_hash = stored.body_hash
         # as the release before hashed it
         stored.body_hash = hashlib.sha256(json.dumps([kind, with_defaults], sort_keys=True).encode()).hexdigest()
@@ -64,7 +66,38 @@ def test_a_key_outlives_a_release_that_adds_a_default(
         store.start(kind, other, idempotency_key="k")
     store.start(kind, asked, idempotency_key="k2")
     with operations.read() as session:
-        assert session.get_one(IdempotencyKey, ("k2", kind)).body_hash == new_hash
+        assert session.get_one(IdempotencyKey, ("", "k2", kind)).body_hash == new_hash
+
+
+def test_a_key_is_its_callers_own_and_outlives_the_rotation_of_an_api_key(store: JobStore) -> None:
+    def start(caller: Caller, *, full_refresh: bool) -> str:
+        return store.start(JobKind.BUILD, {"full_refresh": full_refresh}, idempotency_key="k", actor=caller).job.id
+
+    before, after, other = Caller("nightly", key_id="a"), Caller("nightly", key_id="b"), Caller("other", key_id="c")
+    first = start(before, full_refresh=False)
+    assert start(after, full_refresh=False) == first
+    assert start(other, full_refresh=True) != first
+    with pytest.raises(InvalidRequest, match="another request body"):
+        start(after, full_refresh=True)
+
+
+def test_many_jobs_are_read_as_one_by_one(store: JobStore, operations: OperationsDatabase) -> None:
+    pipeline = store.start(JobKind.PIPELINE, {"sync": {"source": "mock"}}).job
+    build = store.start(JobKind.BUILD, {}).job
+    child = (pipeline.children or [])[0]
+    ids = [pipeline.id, build.id, child.id]
+    assert read_jobs(operations, [*ids, "unknown"]) == {job_id: store.get(job_id) for job_id in ids}
+    assert read_jobs(operations, []) == {}
+
+
+def test_a_full_queue_takes_no_more_and_a_pipeline_needs_room_in_three(store: JobStore) -> None:
+    for _ in range(2):
+        store.start(JobKind.SCORING, {}, queue_limit=2)
+    for kind, request in ((JobKind.SCORING, {}), (JobKind.PIPELINE, {"sync": {"source": "mock"}})):
+        with pytest.raises(Overloaded, match="scoring.batch"):
+            store.start(kind, request, queue_limit=2)
+    assert store.start(JobKind.BUILD, {}, queue_limit=2).tickets
+    assert len(store.page().items) == 3
 
 
 def test_lists_leave_out_what_is_long(store: JobStore, leases: Leases) -> None:

@@ -8,10 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.orm import Session
 
 from services.scoring.adapters.events import Receipt, receive_events
 from services.scoring.domain.webhooks import RecordChange, WebhookEvent
+from shared.errors import Overloaded
 from shared.jobs.refreshes import forget_old_events
 from shared.operations.database import OperationsDatabase
 from shared.operations.models import ChangedRecord, Generation, Job
@@ -157,3 +159,19 @@ def test_events_are_kept_for_as_long_as_anybody_delivers_them_again(operations: 
     with operations.read() as session:
         assert set(session.scalars(sa.select(StoredEvent.event_id))) == {"e0", "e2"}
     assert count(operations, Job) == 1, "its job stays"
+
+
+def test_beyond_a_bound_a_delivery_is_refused_as_a_whole(operations: OperationsDatabase) -> None:
+    receive_events(operations, "generic", [event("evt_1"), event("evt_2", "hubspot:2")], limit=2)
+    with pytest.raises(Overloaded, match="GTM_EVENT_LIMIT"):
+        receive_events(operations, "generic", [event("evt_3", "hubspot:3")], limit=2)
+    assert (count(operations, StoredEvent), count(operations, Job)) == (2, 2)
+    receipt = receive_events(operations, "generic", [event("evt_3", "hubspot:3")], limit=3)
+    assert receipt.outcomes == ["accepted"], "its sender's repeat is taken once there is room"
+
+
+def test_a_rescore_has_the_id_of_the_request_that_asked_for_it(operations: OperationsDatabase) -> None:
+    with structlog.contextvars.bound_contextvars(request_id="of-the-sender"):
+        job = receive_events(operations, "generic", [event("evt_1")]).jobs[0]
+    with operations.read() as session:
+        assert session.get_one(Job, job.id).request_id == "of-the-sender"
