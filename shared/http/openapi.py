@@ -51,7 +51,8 @@ _TAGS: Final = {
 _NOTE: Final = (
     "A start answers `202` with the job, which is polled until it ends. Every error is a problem (RFC 9457) whose "
     "`type` is served under /problems. Beside what is listed, any operation may answer 414 or 431 (address or headers "
-    "too long), 405, and 500. Every answer has an `X-Request-ID`, under which the logs are searched; one that is sent is kept."
+    "too long), 405, and 500. Every answer has an `X-Request-ID`, under which the logs are searched; one that is sent "
+    "is kept."
 )
 
 
