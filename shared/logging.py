@@ -92,9 +92,7 @@ def _rendering(settings: AppSettings) -> list[structlog.typing.Processor]:
     return [*first, _escape_controls, renderer]
 
 
-def _mask_named_secrets(
-    _logger: object, _method: str, event: structlog.typing.EventDict
-) -> structlog.typing.EventDict:
+def _mask_named_secrets(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     for name in event:
         if is_secret_name(name):
             event[name] = "***"

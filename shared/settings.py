@@ -10,7 +10,7 @@ from typing import Final, Literal
 from pydantic import Field, SecretStr, model_validator
 
 from shared.env_settings import EnvSettings as EnvSettings
-from shared.env_settings import explain_wrong_settings as explain_wrong_settings
+from shared.env_settings import explain_wrong_settings as explain_wrong_settings  # noqa: F401  # read from here
 from shared.errors import TerminalError
 
 

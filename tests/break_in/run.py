@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.break_in.attempts import ATTEMPTS, SECTIONS, Attempt
+from tests.break_in.attempt import Attempt
+from tests.break_in.attempts import ATTEMPTS, SECTIONS
 from tests.break_in.target import Answer, Target
 from tests.conftest import REPOSITORY
 
@@ -51,7 +52,9 @@ def look_around(target: Target) -> list[str]:
     if not target.is_alive():
         problems.append("a service does not answer any more")
     problems += [f"the log holds {secret[:16]}..." for secret in target.keys.values() if secret[17:] in log]
-    problems += [f"the log holds {word}" for word in ("Traceback", "request_crashed", "break-in-password") if word in log]
+    problems += [
+        f"the log holds {word}" for word in ("Traceback", "request_crashed", "break-in-password") if word in log
+    ]
     return problems
 
 

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from shared.access.callers import COMMAND_LINE
 from shared.access.key_store import KeyStore
-from shared.access.keys import Scope
+from shared.access.keys import SCOPES, Scope
 from shared.operations.database import OperationsDatabase
 from shared.operations.migrate import migrate
 from shared.operations.models import ApiKey, Job
@@ -130,7 +130,7 @@ class Target:
 
     def _make_keys(self) -> dict[str, str]:
         store = KeyStore(self.database)
-        scopes: dict[str, list[Scope]] = {name: [name] for name in ("read", "run", "admin", "webhook")}  # type: ignore[list-item,misc]
+        scopes: dict[str, list[Scope]] = {name: [name] for name in SCOPES}
         scopes |= {"both": ["read", "run"], "expired": ["admin"], "revoked": ["admin"]}
         made = {name: store.create(f"break-in-{name}", one, caller=COMMAND_LINE) for name, one in scopes.items()}
         store.revoke(_key_id(made["revoked"].text), caller=COMMAND_LINE)

@@ -8,7 +8,8 @@ import pytest
 
 from services.scoring.domain import hubspot_events, salesforce_messages
 from shared.access import keys
-from tests.break_in.attempts import ATTEMPTS, Attempt
+from tests.break_in.attempt import Attempt
+from tests.break_in.attempts import ATTEMPTS
 from tests.break_in.run import documented, look_around, to_table, try_one
 from tests.break_in.target import Target
 

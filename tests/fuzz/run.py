@@ -1,7 +1,8 @@
 """`make fuzz SECONDS=600`: each fuzzer for so long, two at a time; what they did in benchmarks/results/fuzz.json.
 
 atheris drives the webhooks and their signatures, guided by coverage; hypothesis drives those and all other parsers with
-input that is nearly right. Anything that a target raises is a crash: it is told with its input, which becomes a line of test_crashes.py, and the run fails.
+input that is nearly right. Anything that a target raises is a crash: it is told with its input, which becomes a line of
+test_crashes.py, and the run fails.
 """
 
 import argparse

@@ -127,10 +127,9 @@ _SOAP: Final = st.builds(
     st.sampled_from(["00D000000000001EAA", "00D000000000001", "00D000000000002EAA", ""]),
     _NOTIFICATIONS,
 )
-_HEADER_PARTS: Final = (
-    st.sampled_from([b"v1", b"v2", b"v3", b"v1,", b"v1a,x", b"0", b"1693657560000", b"nan", b"inf", b"-1", b"1e9", b""])
-    | st.binary(max_size=40)
-)
+_HEADER_PARTS: Final = st.sampled_from(
+    [b"v1", b"v2", b"v3", b"v1,", b"v1a,x", b"0", b"1693657560000", b"nan", b"inf", b"-1", b"1e9", b""]
+) | st.binary(max_size=40)
 _HEADERS: Final = st.lists(_HEADER_PARTS, min_size=1, max_size=5).map(b"\0".join)
 _TIMES: Final = st.lists(
     st.builds(
@@ -166,15 +165,21 @@ _DATES: Final = st.builds(
     st.sampled_from(["10:00:00", "99:99:99", "1:2", ""]),
     st.sampled_from(["GMT", "+0000", "-9999", "+99999999999999999999", "", "EST"]),
 ) | st.text(max_size=40)
-_CELLS: Final = st.sampled_from(["a", "é", "1", "12.500,00", "2026-11-24T10:00:00+02:00", " ", "\t", "\r", "\0", "\x1a"])
+_CELLS: Final = st.sampled_from(
+    ["a", "é", "1", "12.500,00", "2026-11-24T10:00:00+02:00", " ", "\t", "\r", "\0", "\x1a"]
+)
 _CSV: Final = st.builds(
     lambda head, cells: head + "".join(cells),
-    st.sampled_from(["ID,Name\n", "ID;Name;Revenue\r\n", '"ID","Name","Changed"\n', "sep=;\nID;Name\n", "\ufeffID\tName\n", ""]),
+    st.sampled_from(
+        ["ID,Name\n", "ID;Name;Revenue\r\n", '"ID","Name","Changed"\n', "sep=;\nID;Name\n", "\ufeffID\tName\n", ""]
+    ),
     st.lists(_CELLS | st.sampled_from([",", ";", '"', "\n", "\r\n", '""', '","']), max_size=60),
 )
 _LINES: Final = st.lists(
     _dumped(_object({"ID": st.text(max_size=5), "Name": st.text(max_size=5), "Revenue": st.floats()}))
-    | st.sampled_from(['{"ID": 1e999}', '{"ID": ' + "9" * 5000 + "}", '{"ID":1,"ID":2}', "[" * 3000, '{"ID": NaN}', ""]),
+    | st.sampled_from(
+        ['{"ID": 1e999}', '{"ID": ' + "9" * 5000 + "}", '{"ID":1,"ID":2}', "[" * 3000, '{"ID": NaN}', ""]
+    ),
     max_size=5,
 ).map("\n".join)
 

@@ -264,7 +264,9 @@ def _read(path: Path) -> Any:
         for batch in read_file(DataFile(path), _MAPPING, reading, Unpacker(path.parent, 64, 64), 100):
             assert {len(column) for column in batch.columns.values()} <= {batch.rows}
             landed = to_source_batch("hubspot_companies", _MAPPING, batch)
-            rows += landed.rows.drop_columns(["loaded_at"] if "loaded_at" in landed.rows.column_names else []).to_pylist()
+            rows += landed.rows.drop_columns(
+                ["loaded_at"] if "loaded_at" in landed.rows.column_names else []
+            ).to_pylist()
             rejects += [(one.line, one.reason, one.content) for one in batch.rejects]
     except TerminalError as error:
         assert error.code in _FILE_CODES, error.code

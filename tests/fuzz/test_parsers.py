@@ -1,4 +1,4 @@
-"""Every parser of what comes from outside, on nearly right input. `make fuzz` does the same for as long as is wanted."""
+"""Every parser of what comes from outside, on nearly right input. `make fuzz` does it for as long as is wanted."""
 
 import os
 

@@ -1,6 +1,7 @@
 """Files that are small on disk and endless when read, and a process of its own that reads them within a memory limit.
 
-`python -m tests.ingest.bombs FOLDER` reads each file of the folder by itself and writes what became of it as JSON lines.
+`python -m tests.ingest.bombs FOLDER` reads each file of the folder by itself and writes what became of it, a JSON
+object a line.
 """
 
 import gzip
@@ -66,9 +67,7 @@ def parquet_of_one_long_value() -> bytes:
     """2 MB that 5,000 rows name: 10 GB of text."""
     words = pa.array(["x" * (2 << 20)])
     names = pa.DictionaryArray.from_arrays(pa.array([0] * 5000, pa.int32()), words)
-    return _parquet(
-        pa.table({"ID": pa.array(map(str, range(5000))), "Name": names}), dictionary_pagesize_limit=1 << 30
-    )
+    return _parquet(pa.table({"ID": pa.array(map(str, range(5000))), "Name": names}), dictionary_pagesize_limit=1 << 30)
 
 
 def parquet_of_lists_of_one_value() -> bytes:
@@ -106,7 +105,9 @@ def workbook_that_laughs() -> bytes:
 
 
 def sheet_that_laughs() -> bytes:
-    sheet = f"<?xml version='1.0'?>{_DOCTYPE}<worksheet><sheetData><row><c><v>&l9;</v></c></row></sheetData></worksheet>"
+    sheet = (
+        f"<?xml version='1.0'?>{_DOCTYPE}<worksheet><sheetData><row><c><v>&l9;</v></c></row></sheetData></worksheet>"
+    )
     return _with_part(write_workbook({"Sheet1": [["ID"], ["1"]]}), "xl/worksheets/sheet1.xml", sheet)
 
 
@@ -132,7 +133,7 @@ def header_without_names() -> bytes:
 
 def lines_that_never_close() -> bytes:
     """Each line closes the quote of the one before and opens its own: whoever begins there reads to the end."""
-    return b'ID,Name\n' + b'a","\n' * 200_000
+    return b"ID,Name\n" + b'a","\n' * 200_000
 
 
 BOMBS: Final[dict[str, tuple[str, Callable[[], bytes], str]]] = {

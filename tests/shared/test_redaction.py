@@ -41,9 +41,7 @@ class Written:
 
     def configure(self, log_format: str) -> None:
         with contextlib.redirect_stderr(self._stream):
-            configure_logging(
-                AppSettings.model_validate({"GTM_LOG_FORMAT": log_format, "GTM_LOG_LEVEL": "DEBUG"})
-            )
+            configure_logging(AppSettings.model_validate({"GTM_LOG_FORMAT": log_format, "GTM_LOG_LEVEL": "DEBUG"}))
 
     def __call__(self) -> str:
         text = self._stream.getvalue()

@@ -27,8 +27,8 @@ def read_parquet(
     file: DataFile, mapping: TableMapping, reading: FileReading, unpacker: Unpacker, batch_rows: int
 ) -> Iterator[FileBatch]:
     """Numbers with all their digits and no exponent, times as the engine writes them, nested values as JSON, bytes that
-    are not UTF-8 as `\\xNN`. What a file says of itself decides how many rows are unpacked at once; what it holds counts
-    as unpacked, since a few bytes can stand for a million rows.
+    are not UTF-8 as `\\xNN`. What a file says of itself decides how many rows are unpacked at once; what it holds
+    counts as unpacked, since a few bytes can stand for a million rows.
     """
     try:
         with unpacker.open_seekable(file) as data, pq.ParquetFile(data) as parquet:

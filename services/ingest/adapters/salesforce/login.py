@@ -21,7 +21,12 @@ from services.ingest.settings import IngestSettings
 from shared.errors import TerminalError, TransientError
 from shared.web_addresses import require_service_url
 
-_DOMAINS: Final = (".salesforce.com", ".force.com", ".salesforce.mil", ".sfcrmproducts.cn")  # Help: "My Domain URL Formats"
+_DOMAINS: Final = (
+    ".salesforce.com",
+    ".force.com",
+    ".salesforce.mil",
+    ".sfcrmproducts.cn",
+)  # Help: "My Domain URL Formats"
 _PATH: Final = "/services/oauth2/token"
 _JWT_BEARER: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _VALID_SECONDS: Final = 180
@@ -83,7 +88,7 @@ class SalesforceLogin:
         """Log in for the first time. Returns the address of the org's API.
 
         Raises:
-            TerminalError: as `headers`; `crm-redirected`, where the login names an address that is none of Salesforce's.
+            TerminalError: as `headers`; `crm-redirected`, where the login names an address that isn't Salesforce's.
             TransientError: as `headers`.
         """
         answer = self._ask()

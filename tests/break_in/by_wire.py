@@ -1,0 +1,81 @@
+"""Requests in requests, and what is hardly HTTP."""
+
+from typing import Final
+
+from tests.break_in.attempt import Attempt, one_answer, raw
+
+SMUGGLING: Final = [
+    Attempt(
+        "cl-te",
+        "Content-Length and Transfer-Encoding together, a second request in the body",
+        "ingest",
+        raw(
+            "POST /v1/jobs HTTP/1.1\nHost: a"
+            "\nContent-Length: 60\nTransfer-Encoding: chunked\n\n0\n\n"
+            "GET /v1/jobs HTTP/1.1\nHost: a\nAuthorization: Bearer {read}\n\n"
+        ),
+        (0, 400, 401, 405),
+        "400, or closed behind the first",
+        None,
+        lambda answer, _: b'"items"' not in answer.raw,
+    ),
+    Attempt(
+        "te-te",
+        "an unknown Transfer-Encoding",
+        "ingest",
+        raw(
+            "POST /v1/syncs HTTP/1.1\nHost: a\nConnection: close"
+            "\nTransfer-Encoding: xchunked\nAuthorization: Bearer {both}\n\n0\n\n"
+        ),
+        (0, 400, 415, 422, 501),
+        "400",
+    ),
+    Attempt(
+        "cl-cl",
+        "two lengths that differ",
+        "ingest",
+        raw(
+            "POST /v1/syncs HTTP/1.1\nHost: a"
+            "\nContent-Length: 0\nContent-Length: 40\n"
+            "Authorization: Bearer {both}\n\nGET /v1/jobs HTTP/1.1\nHost: a\n\n"
+        ),
+        (0, 400),
+        "400",
+        None,
+        one_answer,
+    ),
+    Attempt(
+        "bad-chunk",
+        "a chunk whose size is no number",
+        "ingest",
+        raw(
+            "POST /v1/syncs HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\nAuthorization: Bearer {both}\n\n-1\nx\n0\n\n"
+        ),
+        (0, 400, 413, 422),
+        "400",
+        None,
+        one_answer,
+    ),
+    Attempt(
+        "spaced-header",
+        "a space before a header's colon",
+        "ingest",
+        raw("GET /v1/jobs HTTP/1.1\nHost: a\nConnection: close\nAuthorization : Bearer {read}\n\n"),
+        (0, 400, 401),
+        "400",
+    ),
+    Attempt("old-http", "HTTP/0.9", "ingest", raw("GET /v1/jobs\n\n"), (0, 400, 401), "401, as any other"),
+    Attempt("no-http", "no HTTP at all: Redis's protocol", "ingest", raw("*1\n$8\nFLUSHALL\n"), (0, 400), "400"),
+    Attempt(
+        "websocket",
+        "an upgrade to a web socket",
+        "ingest",
+        raw(
+            "GET /v1/jobs HTTP/1.1\nHost: a"
+            "\nConnection: Upgrade\nUpgrade: websocket\nSec-WebSocket-Version: 13\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\n\n"
+        ),
+        (0, 400, 401, 403, 404),
+        "403",
+    ),
+]
