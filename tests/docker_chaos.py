@@ -24,7 +24,7 @@ from tests.docker_load import Load
 from tests.docker_smoke import PIPELINE, run_pipeline
 from tests.docker_stack import REPOSITORY, TERMINAL, Stack, throw_away_stack, timed, wait_until
 
-_HEALTHY_SECONDS, _ENDED_SECONDS = 120, 180
+_HEALTHY_SECONDS, _ENDED_SECONDS = 120, 300
 _WARM_UP_JOBS = 6
 _REPORT = REPOSITORY / "benchmarks" / "results" / "chaos_docker.json"
 
