@@ -79,16 +79,6 @@ _ASK_DATABASE = (
     "connection = engine.connect(); "
     "connection.exec_driver_sql(sys.argv[1])"
 )
-_ASK_REDIS} --user producer {command}")
-        assert "NOPERM" in said, f"{command}: {said}"
-    assert "NOAUTH" in stack.shell("redis", "redis-cli ping"), "Redis answers strangers"
-
-
-_ASK_DATABASE = (
-    "import sys, sqlalchemy; "
-    "url = open('/run/secrets/operations_url').read(); "
-    "sqlalchemy.create_engine(url).begin().__enter__().exec_driver_sql(sys.argv[1])"
-)
 _ASK_REDIS = 'REDISCLI_AUTH="$(cat /run/secrets/redis_producer_password)" redis-cli'
 
 
