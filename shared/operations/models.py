@@ -76,7 +76,7 @@ class Job(Base):
 
 
 class IdempotencyKey(Base):
-    """One row per caller and `Idempotency-Key` that started a job: the same key and body always answer with that job."""
+    """One row per caller and `Idempotency-Key` that started a job: the same key and body always give that job."""
 
     __tablename__ = "idempotency_keys"
 

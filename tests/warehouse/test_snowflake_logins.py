@@ -184,7 +184,8 @@ def test_dbt_gets_the_same_and_nothing_else(tmp_path: Path) -> None:
     by_token = dbt_environment(of(GTM_SNOWFLAKE_AUTH="oauth", GTM_SNOWFLAKE_OAUTH_TOKEN="tok"))
     assert (by_token["GTM_SNOWFLAKE_AUTHENTICATOR"], by_token["DBT_ENV_SECRET_SNOWFLAKE_TOKEN"]) == ("oauth", "tok")
     by_password = dbt_environment(of(**PASSWORD))
-    assert [name for name, value in by_password.items() if value == "not-a-secret"] == ["DBT_ENV_SECRET_SNOWFLAKE_PASSWORD"]
+    secrets = [name for name, value in by_password.items() if value == "not-a-secret"]
+    assert secrets == ["DBT_ENV_SECRET_SNOWFLAKE_PASSWORD"]
     target = yaml.safe_load((REPOSITORY / "dbt_transform" / "profiles.yml").read_text())["fleet_gtm"]["outputs"][
         "snowflake"
     ]
