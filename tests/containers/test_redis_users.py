@@ -110,7 +110,7 @@ def test_a_worker_takes_what_a_producer_publishes(guarded: Guarded, tmp_path: Pa
     settings = QueueSettings(REDIS_URL=guarded.url("producer"))  # type: ignore[call-arg]  # by its alias
     producer = make_celery("producer", settings=settings, is_producer=True)
     publish(producer, Ticket("no-such-job", JobKind.SYNC))
-    command = [sys.executable, "-m", "celery", "-A", "services.ingest.worker", "worker", "-Q", "ingest", "-c", "1"]
+    command = [sys.executable, "-m", "celery", "-A", "services.ingest.worker", "worker", "-Q", "ingest", "-P", "solo"]
     environment = os.environ | {"REDIS_URL": guarded.url("worker"), "GTM_DATA_DIR": str(tmp_path / "var")}
     environment["GTM_ALIVE_FILE"] = str(alive_file := tmp_path / "worker.alive")
     log = tmp_path / "worker.log"
@@ -123,7 +123,7 @@ def test_a_worker_takes_what_a_producer_publishes(guarded: Guarded, tmp_path: Pa
             first = alive_file.stat().st_mtime_ns
             wait_until(lambda: alive_file.stat().st_mtime_ns > first, "it says again that it is in touch with Redis")
         finally:
-            worker.terminate()
+            worker.kill()
             worker.wait(15)
     assert "permission" not in log.read_text().lower()
 
