@@ -5,9 +5,8 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-import pyarrow as pa
 import sqlalchemy as sa
 
 from shared.settings import WarehouseSettings
@@ -39,8 +38,18 @@ class Warehouse(Protocol):
         """
         ...
 
-    def stage(self, connection: sa.Connection, name: str, rows: pa.Table) -> None:
-        """Create or extend the temporary table `name` with `rows`; it ends with the connection."""
+    def stage(
+        self,
+        connection: sa.Connection,
+        name: str,
+        columns: Sequence[sa.Column[Any]],
+        rows: Sequence[Mapping[str, Any]],
+    ) -> None:
+        """Make the temporary table `name` of a few thousand rows, anew where it is there; it ends with the connection.
+
+        Raises:
+            ValueError, TypeError, OverflowError: a value doesn't fit its column.
+        """
         ...
 
     def load_parquet(self, connection: sa.Connection, name: str, files: Sequence[Path], *, owner: str) -> None:

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-import pyarrow as pa
 import sqlalchemy as sa
 
 from shared.errors import GtmError
 from shared.settings import WarehouseSettings
+from shared.warehouse.arrow_rows import to_arrow
 from shared.warehouse.merge import MergeCounts, merge_staged
 from shared.warehouse.snowflake_connection import create_engine, dbt_environment, explaining_refusals
 from shared.warehouse.snowflake_staging import (
@@ -79,14 +79,21 @@ class SnowflakeWarehouse:
         """Snowflake isolates by itself; dbt's profile reads what this gives."""
         yield dbt_environment(self._settings)
 
-    def stage(self, connection: sa.Connection, name: str, rows: pa.Table) -> None:
-        columns = ", ".join(f"{field.name} {column_type(field.type)}" for field in rows.schema)
-        connection.execute(sa.text(f"create temporary table if not exists {name} ({columns})"))
-        if rows.nbytes > _TEXT_BYTES or rows.num_rows > _TEXT_ROWS:
-            stage_table(connection, name, rows)
-        elif rows.num_rows:
-            table = sa.table(name, *(sa.column(field) for field in rows.column_names))
-            connection.execute(sa.insert(table), rows.to_pylist())
+    def stage(
+        self,
+        connection: sa.Connection,
+        name: str,
+        columns: Sequence[sa.Column[Any]],
+        rows: Sequence[Mapping[str, Any]],
+    ) -> None:
+        table = to_arrow(columns, rows)
+        listing = ", ".join(f"{field.name} {column_type(field.type)}" for field in table.schema)
+        connection.exec_driver_sql(f"create or replace temporary table {name} ({listing})")
+        if table.nbytes > _TEXT_BYTES or table.num_rows > _TEXT_ROWS:
+            stage_table(connection, name, table)
+        elif table.num_rows:
+            target = sa.table(name, *(sa.column(field) for field in table.column_names))
+            connection.execute(sa.insert(target), table.to_pylist())
 
     def load_parquet(self, connection: sa.Connection, name: str, files: Sequence[Path], *, owner: str) -> None:
         stage_files(connection, name, files, owner)

@@ -19,7 +19,7 @@ leads = sa.Table(
     "leads",
     sa.MetaData(),
     sa.Column("id", sa.String, primary_key=True),
-    sa.Column("score", sa.Integer),
+    sa.Column("score", sa.BigInteger),
     sa.Column("arr_usd", sa.Numeric(18, 2)),
     sa.Column("scored_at", sa.DateTime),
     sa.Column("is_open", sa.Boolean),
@@ -66,6 +66,34 @@ def test_an_error_rolls_everything_back(warehouse: Warehouse) -> None:
             [staged] = stage_rows(warehouse, connection, leads, [lead("a", 1)], CHANGED)
             merge_staged(connection, leads, staged.offered, update_when=CHANGED)
             raise ZeroDivisionError
+    with warehouse.outbound() as connection:
+        assert connection.execute(sa.select(sa.func.count()).select_from(leads)).scalar_one() == 0
+
+
+def test_values_are_staged_as_they_are(warehouse: Warehouse) -> None:
+    odd = {
+        "id": "a\x00b \U0001f600 \u2028 \"quoted\" \\\\ 'x'; drop table leads",
+        "score": 2**62 + 1,
+        "arr_usd": Decimal("-9999999999999999.99"),
+        "scored_at": datetime(1, 1, 1, 0, 0, 0, 1),
+        "is_open": False,
+    }
+    merge(warehouse, odd, {**odd, "id": "12", "score": None, "arr_usd": None, "scored_at": None, "is_open": None})
+    with warehouse.outbound() as connection:
+        stored = connection.execute(sa.select(leads).order_by(leads.c.id)).all()
+    assert [tuple(row) for row in stored] == [("12", None, None, None, None), tuple(odd.values())]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("score", 1.5), ("score", "7"), ("score", True), ("score", 2**63), ("id", 5), ("id", "\ud800"), ("is_open", 1)],
+    ids=["fraction", "text", "bool", "too large", "number", "half a character", "one"],
+)
+def test_a_value_of_another_type_is_refused_and_not_made_to_fit(
+    warehouse: Warehouse, column: str, value: object
+) -> None:
+    with pytest.raises((TypeError, ValueError), match="(?s)^(?!.*other row)"):
+        merge(warehouse, {**lead("other row", 1)}, {**lead("a", 1), column: value})
     with warehouse.outbound() as connection:
         assert connection.execute(sa.select(sa.func.count()).select_from(leads)).scalar_one() == 0
 
