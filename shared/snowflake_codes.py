@@ -161,6 +161,7 @@ _BY_STATE: Final[dict[str, _Meaning]] = {
 }
 _HTTP_ADDED: Final = 290_000
 _HTTP: Final = frozenset({307, 308, 400, 403, 405, 408, 429, *range(500, 600)})  # what the driver tries again
+_NO_ANSWER: Final = frozenset({250001, 250003, 251011, 251012})
 _REFUSED: Final = _Meaning(
     "warehouse-statement-refused",
     "This is a defect, or a table that something else has changed. Snowflake's query history has the statement under "
@@ -213,17 +214,28 @@ def is_known(number: int, state: str | None, said: str = "") -> bool:
     return _meaning_of(number, state, said) is not _REFUSED
 
 
+def is_without_answer(number: int) -> bool:
+    """The request met no answer of Snowflake's own: cut, refused by the network, 429 or 5xx for longer than the driver
+    asks again. Whether it was carried out is not known."""
+    number = _added_once(number)
+    return number in _NO_ANSWER or number in _HTTP or number - _HTTP_ADDED in _HTTP
+
+
 def _meaning_of(number: int, state: str | None, said: str) -> _Meaning:
-    if number > _HTTP_ADDED + 250_000:  # for a login that met an HTTP error the driver adds both
-        number -= _HTTP_ADDED
+    number = _added_once(number)
     if number == 250001 and _NO_SUCH_ACCOUNT.search(said):
         return _MEANINGS[290404]
     if number in _MEANINGS:
         return _MEANINGS[number]
-    if number in _HTTP or number - _HTTP_ADDED in _HTTP:
+    if is_without_answer(number):
         return _MEANINGS[250003]
     state = state or ""
     return _BY_STATE.get(state) or _BY_STATE.get(state[:2]) or _REFUSED
+
+
+def _added_once(number: int) -> int:
+    """For some HTTP errors the driver adds its own number twice, for those of logins to another one."""
+    return number - _HTTP_ADDED if number > _HTTP_ADDED + 250_000 else number
 
 
 def _to_grant(said: str, place: Place) -> str:

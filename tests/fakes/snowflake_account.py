@@ -142,6 +142,15 @@ class Account:
         with once.guard:
             yield once
 
+    def abort(self, request_id: str) -> None:
+        """The statement ends, if it still runs."""
+        with self._guard:
+            once = self._answers.get(request_id)
+        if once is not None:
+            once.aborted.set()
+            if once.answer is None and once.session is not None:
+                once.session.interrupt()
+
 
 class Once:
     """A request's answer, once there is one."""
@@ -149,3 +158,5 @@ class Once:
     def __init__(self) -> None:
         self.guard = threading.Lock()
         self.answer: dict[str, Any] | None = None
+        self.aborted = threading.Event()
+        self.session: Session | None = None

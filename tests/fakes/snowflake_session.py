@@ -66,6 +66,10 @@ class Session:
             if self.idle_since is not None:
                 self._end(commit=False)
 
+    def interrupt(self) -> None:
+        """The statement that runs now."""
+        self._duck.interrupt()
+
     def close(self) -> None:
         """What is open is rolled back; temporary objects go."""
         with self._guard:

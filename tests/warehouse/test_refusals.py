@@ -115,6 +115,32 @@ def test_a_throttled_request_is_sent_again_for_a_while(
     hasty._engine.dispose()
 
 
+def test_a_statement_may_take_longer_than_a_request_is_sent_again(
+    emulator: SnowflakeEmulator, settings: WarehouseSettings
+) -> None:
+    """The driver by itself asks Snowflake to abort it then; how long it may take is STATEMENT_TIMEOUT's business."""
+    hasty = SnowflakeWarehouse(settings.model_copy(update={"snowflake_network_timeout_seconds": 1}))
+    emulator.fail(at="statement", match="1 as slow_one", seconds=1.5)
+    with hasty.core() as connection:
+        assert connection.execute(sa.text("select 1 as slow_one")).scalar_one() == 1
+    hasty._engine.dispose()
+
+
+def test_a_session_without_an_answer_does_not_go_back_into_the_pool(
+    emulator: SnowflakeEmulator, settings: WarehouseSettings
+) -> None:
+    """Whether the statement was carried out is not known, nor what the session has open."""
+    hasty = SnowflakeWarehouse(settings.model_copy(update={"snowflake_network_timeout_seconds": 1}))
+    emulator.fail(at="http", status=503, match="1 as wanted", times=0)
+    with pytest.raises(TransientError), hasty.core() as connection:
+        connection.execute(sa.text("select 1 as wanted"))
+    emulator.reset()
+    with hasty.core() as connection:
+        connection.execute(sa.text("select 2"))
+    assert emulator.statements()["logins"] == 1
+    hasty._engine.dispose()
+
+
 def test_values_of_rows_are_in_no_message(emulator: SnowflakeEmulator, snowflake: Warehouse) -> None:
     said = 'Duplicate row detected during DML action\nRow Values: [12, "jane@example.com"]'
     emulator.fail(at="statement", match="wanted", code="100090", sqlstate="42P18", message=said)
