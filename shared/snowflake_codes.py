@@ -89,6 +89,10 @@ _QUOTA: Final = (
     "Its resource monitor has spent its credits: raise the quota (`alter resource monitor <name> set credit_quota = "
     "<credits>;`) or wait for the next period."
 )
+_NOT_KEPT: Final = (
+    "A build reads RAW as it was when it began, for which Snowflake must keep a day of it: `alter schema "
+    "{database}.raw set data_retention_time_in_days = 1;`."
+)
 _SLOW: Final = "Raise GTM_SNOWFLAKE_STATEMENT_TIMEOUT_SECONDS, or give the job a larger warehouse."
 _AGAIN: Final = "The job is tried again by itself."
 _FAR: Final = "The job is tried again by itself. If it stays: check network, proxy and SNOWFLAKE_ACCOUNT ({account})."
@@ -148,6 +152,7 @@ _MEANINGS: Final[dict[int, _Meaning]] = {
     2043: _Meaning("warehouse-object-missing", _OBJECT),
     90105: _Meaning("warehouse-object-missing", _DEFAULTS),  # the session has no database
     90106: _Meaning("warehouse-object-missing", _OBJECT),  # nor a schema
+    707: _Meaning("warehouse-statement-refused", _NOT_KEPT),  # time travel to where there is none
     3001: _Meaning("warehouse-grant-missing", _GRANT),
     3041: _Meaning("warehouse-grant-missing", _GRANT),
 }

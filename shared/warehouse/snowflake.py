@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from shared.settings import WarehouseSettings
 from shared.warehouse.arrow_rows import to_arrow
+from shared.warehouse.engine import RAW_AT
 from shared.warehouse.merge import MergeCounts, merge_staged
 from shared.warehouse.snowflake_connection import create_engine, dbt_environment, explaining_refusals
 from shared.warehouse.snowflake_staging import (
@@ -72,8 +73,11 @@ class SnowflakeWarehouse:
 
     @contextmanager
     def reserve_core(self) -> Iterator[Mapping[str, str]]:
-        """Snowflake isolates by itself; dbt's profile reads what this gives."""
-        yield dbt_environment(self._settings)
+        """Nobody is kept out: RAW is read as it is now, by time travel, whatever lands meanwhile (ADR 0018). The moment
+        is the server's, in milliseconds, which no session's time zone or format can bend; it wakes no warehouse."""
+        with self.core() as connection:
+            now = int(connection.exec_driver_sql("select date_part(epoch_millisecond, sysdate())").scalar_one())
+        yield {**dbt_environment(self._settings), RAW_AT: f" at(timestamp => to_timestamp({now}, 3))"}
 
     def stage(
         self,

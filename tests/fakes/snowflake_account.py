@@ -12,6 +12,7 @@ from typing import Any, Final
 from fakesnow.instance import FakeSnow
 
 from tests.fakes.snowflake_faults import Faults
+from tests.fakes.snowflake_history import History
 from tests.fakes.snowflake_locks import WriteLock
 from tests.fakes.snowflake_patches import CREATED, DIVISION
 from tests.fakes.snowflake_rewriting import Name
@@ -51,6 +52,7 @@ class Account:
         self._guard = threading.RLock()
         self.keys: dict[Name, list[str]] = {}
         self.write_lock = WriteLock(idle_seconds)
+        self.history = History(self._engine.duck_conn)
         self.faults = Faults()
         self.statements = StatementLog()
 

@@ -39,6 +39,7 @@ _SHOW_SCHEMAS: Final = re.compile(
 _REMOVE: Final = re.compile(r"(?:remove|rm)\s+'?@([^\s';]+)'?", re.I)
 _USE: Final = re.compile(rf"use\s+(role|warehouse)\s+{_NAME}", re.I)
 _ABOUT: Final = re.compile(r"select\s+((?:current_\w+\(\)(?:\s+as\s+\w+)?\s*,?\s*)+);?\s*$", re.I)
+_CLOCK: Final = re.compile(r"select\s+date_part\(epoch_millisecond,\s*sysdate\(\)\)\s*;?\s*$", re.I)
 _NOTHING_TO_DO: Final = re.compile(
     r"create\s+(or\s+replace\s+)?(role|warehouse|user|resource\s+monitor)\b|alter\s+(warehouse|user|role)\b"
     r"|alter\s+table\s+\S+\s+(add|drop)\s+(constraint|primary\s+key)\b|undrop\b|alter\s+table\s+\S+\s+cluster\b",
@@ -68,6 +69,10 @@ def answer_command(session: "Session", kind: str, text: str) -> Answer | None:
         return status(session, _DONE)
     if kind == "select" and (found := _ABOUT.match(text)):
         return _about(session, found.group(1))
+    if kind == "select" and _CLOCK.match(text):
+        return rows_of(
+            session, ["DATE_PART(EPOCH_MILLISECOND, SYSDATE())"], [(str(session.account.history.read_clock()),)]
+        )
     return None
 
 
