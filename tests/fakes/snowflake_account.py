@@ -14,7 +14,7 @@ from fakesnow.instance import FakeSnow
 from tests.fakes.snowflake_faults import Faults
 from tests.fakes.snowflake_history import History
 from tests.fakes.snowflake_locks import WriteLock
-from tests.fakes.snowflake_patches import CREATED, DIVISION
+from tests.fakes.snowflake_patches import CREATED, DIVISION, HIDDEN
 from tests.fakes.snowflake_rewriting import Name
 from tests.fakes.snowflake_session import Session
 from tests.fakes.snowflake_statements import StatementLog
@@ -46,6 +46,7 @@ class Account:
         self._engine.results_cache = _Last(_RESULTS_KEPT)
         self._engine.duck_conn.execute("set global threads = 2")
         self._engine.duck_conn.execute(CREATED)
+        self._engine.duck_conn.execute(HIDDEN)
         self._engine.duck_conn.execute(DIVISION)
         self._sessions: dict[str, Session] = {}
         self._answers: _Last = _Last(_ANSWERS_KEPT)
@@ -96,6 +97,14 @@ class Account:
         """Now: DuckDB does not keep the moment. In a transaction of its own."""
         with self._guard, self._engine.duck_conn.cursor() as connection:
             connection.execute("insert into _fs_global.main.created values (?, ?, ?, now())", name)
+
+    def hide(self) -> None:
+        """What the faults say, and nothing else."""
+        names = [one["table"].upper().split(".") for one in self.faults.listed() if one["at"] == "hidden"]
+        with self._guard, self._engine.duck_conn.cursor() as connection:
+            connection.execute("delete from _fs_global.main.hidden")
+            for name in names:
+                connection.execute("insert into _fs_global.main.hidden values (?, ?)", name)
 
     def user_stage(self, session: Session, text: str) -> str:
         """The user's own stage, which fakesnow does not know, is a named one."""

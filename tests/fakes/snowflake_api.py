@@ -143,9 +143,10 @@ class SnowflakeApi:
         if needs_warehouse(kind, text) and (fault := faults.take("warehouse")) is not None:
             fault.code = fault.code or "000606"
             return Failure(*fault.failure())
-        if kind not in ("use", "session", "show") and (fault := faults.take("grant", text)) is not None:
-            fault.code = fault.code or "003001"
-            return Failure(*fault.failure())
+        for at, code in (("hidden", "002003"), ("grant", "003001")):
+            if kind not in ("use", "session", "show") and (fault := faults.take(at, text)) is not None:
+                fault.code = fault.code or code
+                return Failure(*fault.failure())
         return None
 
     def _run(self, session: Session, text: str, body: dict[str, Any], failure: Failure | None) -> dict[str, Any]:

@@ -45,7 +45,14 @@ _NOTHING_TO_DO: Final = re.compile(
     r"|alter\s+table\s+\S+\s+(add|drop)\s+(constraint|primary\s+key)\b|undrop\b|alter\s+table\s+\S+\s+cluster\b",
     re.I,
 )
-_DEFAULTS: Final = {"QUERY_TAG": "", "TIMEZONE": "America/Los_Angeles", "STATEMENT_TIMEOUT_IN_SECONDS": "172800"}
+_DEFAULTS: Final = {
+    "QUERY_TAG": "",
+    "TIMEZONE": "America/Los_Angeles",
+    "STATEMENT_TIMEOUT_IN_SECONDS": "172800",
+    "TIMESTAMP_TYPE_MAPPING": "TIMESTAMP_NTZ",
+    "TIMESTAMP_INPUT_FORMAT": "AUTO",
+    "DATE_INPUT_FORMAT": "AUTO",
+}
 
 
 def answer_command(session: "Session", kind: str, text: str) -> Answer | None:
@@ -122,6 +129,8 @@ def _comment(session: "Session", kind: str, name: str, literal: str) -> Answer:
 
 def _show(session: "Session", text: str) -> Answer | None:
     if found := _SHOW_PARAMETERS.match(text):
+        if (fault := session.account.faults.take("show", text)) is not None:
+            return rows_of(session, ["key", "value", "default", "level", "description", "type"], fault.rows)
         values = {**_DEFAULTS, **session.parameters}
         wanted = re.compile(_text(found.group(1) or "'%'").replace("%", ".*"), re.I)
         names = ["key", "value", "default", "level", "description", "type"]
