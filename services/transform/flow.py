@@ -38,6 +38,7 @@ from shared.jobs.context import JobCancelled, JobContext, LeaseLost
 from shared.logging import get_logger
 from shared.warehouse import Warehouse
 from shared.warehouse.engine import RAW_AT
+from shared.warehouse.tables import or_hidden
 
 log = get_logger(__name__)
 
@@ -232,6 +233,7 @@ def _require_raw(warehouse: Warehouse) -> None:
         detail = "RAW was landed by an earlier version. Sync once after the upgrade, any source: POST /v1/syncs."
     else:
         return
+    detail += or_hidden(warehouse.dialect)
     raise TerminalError(detail, code="nothing-landed", title="Nothing has been landed", status=409)
 
 
