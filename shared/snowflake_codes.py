@@ -142,7 +142,7 @@ _MEANINGS: Final[dict[int, _Meaning]] = {
     603: _Meaning("warehouse-unreachable", _AGAIN),  # internal error of Snowflake's; its support knows the query id
     604: _Meaning("warehouse-unreachable", _AGAIN),  # cancelled: by a person, or since its warehouse was suspended
     # --- locks: another transaction is writing the same table
-    625: _Meaning("warehouse-locked", _AGAIN),  # too many wait, or LOCK_TIMEOUT
+    625: _Meaning("warehouse-locked", _AGAIN),  # more than 20 wait for it, or LOCK_TIMEOUT
     # --- statements
     606: _Meaning("warehouse-suspended", _SUSPENDED),  # no active warehouse
     607: _Meaning("warehouse-suspended", _SUSPENDED),
