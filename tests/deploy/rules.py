@@ -127,8 +127,8 @@ def _unscaled(manifests: Manifests) -> Iterator[str]:
 
 
 def _too_many_writers(manifests: Manifests) -> Iterator[str]:
-    """All workers of scoring write the same tables, one after the other; Snowflake refuses the 21st that would wait for a
-    lock (000625), however long LOCK_TIMEOUT is."""
+    """All workers of scoring write the same tables, one after the other; Snowflake refuses the 21st that would wait for
+    a lock (000625), however long LOCK_TIMEOUT is."""
     scaled = {
         one["spec"]["scaleTargetRef"]["name"]: one["spec"].get("maxReplicaCount", _MOST_WRITERS)
         for one in manifests
