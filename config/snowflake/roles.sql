@@ -16,7 +16,17 @@ create warehouse if not exists gtm_wh
     initially_suspended = true
     comment = 'Fleet GTM: loads, builds, scores';
 
+-- For the few models over all page views and attribution, where GTM_DBT_WAREHOUSE_LARGE names it: it costs nothing while
+-- nobody does. MEDIUM is four times X-Small; docs/sizing.md says when it pays.
+create warehouse if not exists gtm_large_wh
+    warehouse_size = 'MEDIUM'
+    auto_suspend = 60
+    auto_resume = true
+    initially_suspended = true
+    comment = 'Fleet GTM: large models of a build';
+
 create database if not exists gtm comment = 'Fleet GTM';
+-- A build reads RAW as it was when it began: keep a day of its past (DATA_RETENTION_TIME_IN_DAYS, 1 by default), or more.
 create schema if not exists gtm.raw comment = 'What the sources said, unchanged';
 create schema if not exists gtm.analytics comment = 'Marts: the single source of truth';
 create schema if not exists gtm.analytics_staging comment = 'Data firewall and intermediate models; personal data';
@@ -36,6 +46,7 @@ grant role gtm_reader to role sysadmin;
 
 grant usage on warehouse gtm_wh to role gtm_loader;
 grant usage on warehouse gtm_wh to role gtm_transformer;
+grant usage on warehouse gtm_large_wh to role gtm_transformer;
 grant usage on warehouse gtm_wh to role gtm_scorer;
 grant usage on warehouse gtm_wh to role gtm_reader;
 grant usage on database gtm to role gtm_loader;
@@ -109,6 +120,7 @@ grant role gtm_scorer to user gtm_scoring;
 --     start_timestamp = immediately
 --     triggers on 80 percent do notify on 100 percent do suspend on 110 percent do suspend_immediate;
 -- alter warehouse gtm_wh set resource_monitor = gtm_monitor;
+-- alter warehouse gtm_large_wh set resource_monitor = gtm_monitor;
 
 -- Who comes from one role that had everything: its tables stay its own, and the three can neither replace nor alter them
 -- (`gtm doctor` says so). Once, while no job runs, after the script above:

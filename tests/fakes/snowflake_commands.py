@@ -74,7 +74,7 @@ def answer_command(session: "Session", kind: str, text: str) -> Answer | None:
         for column, literal in _COLUMN_COMMENT.findall(found.group(3)):
             _comment(session, "column", f"{found.group(2)}.{column}", literal)
         return status(session, _DONE)
-    if kind == "select" and (found := _ABOUT.match(text)):
+    if kind == "select" and (found := _ABOUT.match(_TRAILING.sub("", text))):
         return _about(session, found.group(1))
     if kind == "select" and _CLOCK.match(text):
         return rows_of(

@@ -18,6 +18,7 @@ from services.ingest.domain.schema_drift import SchemaChange
 from services.ingest.domain.sources import Reject, SourceBatch
 from services.scoring.adapters.outbound import read_leads
 from services.scoring.adapters.outbound_tables import SCHEMA, create_outbound_tables
+from services.scoring.adapters.witnesses import find_witnesses
 from services.transform.adapters.marts import count_stored_rows, drop_leftovers, read_stored_rows
 from services.transform.adapters.public_suffixes import create_public_suffixes
 from shared.doctor.snowflake import examine_snowflake
@@ -44,6 +45,7 @@ def run_rare_ways(product: Product, folder: Path, wire: Wire) -> None:
     product.score("scoring-4", limit=SCORED, force=True)
     product.score("scoring-4", limit=SCORED, force=True)  # a second attempt of the same job
     product.score("scoring-5", scope={"account_ids": [a_lead(product), "hubspot:none"]})
+    find_witnesses(product.warehouse, {a_lead(product)}, 2)  # of scorings whose model server fails
     read_leads(
         product.warehouse, limit=3, tier="A", min_score=1, cursor=read_leads(product.warehouse, limit=1).next_cursor
     )
