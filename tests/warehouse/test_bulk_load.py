@@ -147,7 +147,9 @@ def test_a_load_that_no_attempt_follows_leaves_nothing(
     other._engine.dispose()
 
 
-@pytest.mark.parametrize("end", [LeaseLost("job-1"), SoftTimeLimitExceeded()], ids=["lease", "time"])
+@pytest.mark.parametrize(
+    "end", [LeaseLost("job-1"), pytest.param(SoftTimeLimitExceeded(), marks=slow)], ids=["lease", "time"]
+)
 def test_what_a_load_staged_is_the_next_attempts_and_no_bystander_takes_it_away(
     emulator: SnowflakeEmulator, landing: Landing, end: Exception
 ) -> None:
@@ -162,6 +164,7 @@ def test_what_a_load_staged_is_the_next_attempts_and_no_bystander_takes_it_away(
     assert {one["text"].split()[6].upper() for one in emulator.log("^create transient")} == {left}
 
 
+@slow
 def test_an_attempt_that_was_given_up_may_still_copy_its_file(
     emulator: SnowflakeEmulator, settings: WarehouseSettings, landing: Landing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,6 +187,7 @@ def test_an_attempt_that_was_given_up_may_still_copy_its_file(
     other._engine.dispose()
 
 
+@slow
 def test_a_right_that_is_missing_on_staging_is_no_staging_that_is_gone(
     emulator: SnowflakeEmulator, landing: Landing
 ) -> None:
@@ -194,6 +198,7 @@ def test_a_right_that_is_missing_on_staging_is_no_staging_that_is_gone(
     assert refused.value.code == "warehouse-grant-missing"
 
 
+@slow
 def test_staging_that_can_not_be_dropped_keeps_none_of_the_other(emulator: SnowflakeEmulator, landing: Landing) -> None:
     emulator.fail(at="statement", match="^drop table if exists .*contacts", code="003001")
     land(landing, (CONTACTS, DEALS))
