@@ -1,7 +1,7 @@
 """Is Snowflake as the product needs it? Nothing here wakes the virtual warehouse: `show` and constants need none."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any, Final
 
@@ -11,12 +11,14 @@ from shared.doctor.findings import Finding, fail, ok, warn
 from shared.doctor.privileges import Grants, Part, to_grant
 from shared.doctor.snowflake_schemas import examine_schemas
 from shared.doctor.snowflake_session import Session, read_grants
+from shared.doctor.surroundings import SurroundingSettings
 from shared.errors import GtmError
 from shared.settings import WarehouseSettings
 from shared.warehouse.snowflake_connection import RESULT_PARAMETERS, connect
 from shared.warehouse.snowflake_errors import explain_refusal
 
 _LONGEST_IDLE_SECONDS: Final = 600
+_LARGE: Final = "warehouse of large models"
 _GROUP: Final = 0o070
 _OTHERS: Final = 0o007
 
@@ -65,6 +67,8 @@ def _examine_session(session: Session, parts: Sequence[Part]) -> Iterator[Findin
     settings = session.settings
     yield from _guarded("role", lambda: _role(session))
     yield from _guarded("warehouse", lambda: _warehouse(session))
+    if "transform" in parts and (large := SurroundingSettings().dbt_warehouse_large):
+        yield from _guarded(_LARGE, lambda: _large_warehouse(session, large))
     grants = Grants({})
     try:
         grants = read_grants(session, settings.snowflake_role)
@@ -120,14 +124,12 @@ def _parameters(session: Session) -> Iterator[Finding]:
 def _warehouse(session: Session) -> Iterator[Finding]:
     settings = session.settings
     name, role = settings.snowflake_warehouse, settings.snowflake_role
-    listed = session.rows(f"show warehouses like '{name}'")
-    rows = [row for row in listed if str(row.get("name")).upper() == name.upper()]  # in LIKE, `_` is any character
-    if not rows:
+    row = _find_warehouse(session, name)
+    if row is None:
         yield fail(
             "warehouse", f"{name} is not there, or {role} may not use it.", to_grant(["usage"], "warehouse", name, role)
         )
         return
-    row = rows[0]
     resumes, idle = is_true(row.get("auto_resume")), int(row.get("auto_suspend") or 0)
     said = f"{name.lower()}: {str(row.get('state')).lower()}, {str(row.get('size')).lower()}, auto-suspend {idle} s"
     if not resumes:
@@ -150,6 +152,21 @@ def _warehouse(session: Session) -> Iterator[Finding]:
         )
     else:
         yield ok("resource monitor", monitor)
+
+
+def _large_warehouse(session: Session, name: str) -> Iterator[Finding]:
+    role = session.settings.snowflake_role
+    if _find_warehouse(session, name) is None:
+        said = f"{name} (GTM_DBT_WAREHOUSE_LARGE) is not there, or {role} may not use it: the large models would fail."
+        yield fail(_LARGE, said, to_grant(["usage"], "warehouse", name, role))
+    else:
+        yield ok(_LARGE, name.lower())
+
+
+def _find_warehouse(session: Session, name: str) -> Mapping[str, Any] | None:
+    listed = session.rows(f"show warehouses like '{name}'")
+    rows = [row for row in listed if str(row.get("name")).upper() == name.upper()]  # in LIKE, `_` is any character
+    return rows[0] if rows else None
 
 
 def _object_grants(settings: WarehouseSettings, grants: Grants) -> Iterator[Finding]:

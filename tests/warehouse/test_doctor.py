@@ -237,3 +237,17 @@ def test_a_password_alone_is_told(examine: Examine) -> None:
 def test_settings_that_are_missing_are_named(settings: WarehouseSettings) -> None:
     (finding,) = examine_snowflake(settings.model_copy(update={"snowflake_role": ""}), PARTS)
     assert finding.outcome == "fail" and "SNOWFLAKE_ROLE" in finding.said
+
+
+def test_the_warehouse_of_the_large_models_is_looked_for_where_builds_run(
+    examine: Examine, emulator: SnowflakeEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "warehouse of large models" not in examine()
+    monkeypatch.setenv("GTM_DBT_WAREHOUSE_LARGE", "gtm_large_wh")
+    missing = examine(["transform"])["warehouse of large models"]
+    assert missing.outcome == "fail" and "GTM_DBT_WAREHOUSE_LARGE" in missing.said
+    assert missing.mends == ("grant usage on warehouse gtm_large_wh to role gtm;",)
+    assert "warehouse of large models" not in examine(["scoring"])
+    rows = [["GTM_LARGE_WH", "SUSPENDED", "STANDARD", "Medium", "60", "true", "null"]]
+    script(emulator, rows, match="show warehouses like 'gtm_large_wh'")
+    assert examine(["transform"])["warehouse of large models"].outcome == "ok"
