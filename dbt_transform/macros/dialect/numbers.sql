@@ -1,6 +1,6 @@
 {#
-    A whole number as people read it: 1,250,000. By its digits from the last one on, in threes, since DuckDB and Snowflake
-    format in different words, and fakesnow in none.
+    A whole number as people read it: 1,250,000. By its digits from the last one on, in threes: DuckDB and Snowflake format
+    in different words.
 #}
 {% macro with_thousands(number) -%}
     {%- set digits = "reverse(cast(cast(" ~ number ~ " as bigint) as varchar))" -%}
