@@ -5,12 +5,15 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import sqlalchemy as sa
 
 from shared.settings import WarehouseSettings
 from shared.warehouse.merge import MergeCounts
+
+RAW_AT: Final = "DBT_ENV_CUSTOM_ENV_GTM_RAW_AT"
+"""Among what `reserve_core` gives: what follows a RAW table's name in a query; to dbt's project it is GTM_RAW_AT."""
 
 
 class Warehouse(Protocol):
@@ -31,10 +34,11 @@ class Warehouse(Protocol):
         ...
 
     def reserve_core(self) -> AbstractContextManager[Mapping[str, str]]:
-        """Keep every other process out of RAW and ANALYTICS while a subprocess (dbt) works in them.
+        """Keep RAW as it is for a subprocess (dbt) that works long in it and in ANALYTICS: either every other process
+        is kept out, or queries with `RAW_AT` don't see what lands meanwhile.
 
-        While no subprocess does, the same thread may open `core()` within.
-        Gives the environment variables that dbt's profile needs.
+        While no subprocess works, the same thread may open `core()` within.
+        Gives the environment variables that dbt's profile and project need.
         """
         ...
 
