@@ -6,14 +6,24 @@ from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import fakesnow
 import pytest
+import snowflake.connector
 import sqlalchemy as sa
 
 from shared.errors import TerminalError
 from shared.settings import WarehouseSettings
-from shared.warehouse import MergeCounts, Warehouse, engine, merge_staged, open_warehouse, stage_rows
+from shared.warehouse import (
+    MergeCounts,
+    Warehouse,
+    engine,
+    merge_staged,
+    open_warehouse,
+    snowflake_connection,
+    stage_rows,
+)
 
 leads = sa.Table(
     "leads",
@@ -140,6 +150,10 @@ def test_one_warehouse_serves_a_process_per_settings(tmp_path: Path) -> None:
     assert os.waitpid(child, 0)[1] == 0
 
 
+def _connect(*, statement_seconds: int, **arguments: Any) -> Any:
+    return snowflake.connector.connect(**arguments)
+
+
 @contextmanager
 def statements(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """A Snowflake that is DuckDB underneath, its settings in the environment; what it was asked, in lower case."""
@@ -147,6 +161,8 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         monkeypatch.setenv(f"SNOWFLAKE_{key}", "gtm")
     monkeypatch.setenv("GTM_WAREHOUSE", "snowflake")
     monkeypatch.setattr(engine, "_warehouses", {})  # its connections end with the test
+    # fakesnow stands in for the driver's own function: without the class that gives statements their time.
+    monkeypatch.setattr(snowflake_connection, "PatientConnection", _connect)
     asked: list[str] = []
 
     def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
