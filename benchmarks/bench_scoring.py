@@ -2,7 +2,8 @@
 
 The fake server answers after 300 ms, as many questions at once as it is told; the small model is the one of the local
 stack. BENCH_SCORING_ACCOUNTS (500), BENCH_SCORING_MANY (100,000) and BENCH_SCORING_MODEL (40, 0 leaves the small
-model out) make it smaller.
+model out) make it smaller. BENCH_SCORING_PYTHON is the interpreter of both sides: one that has requirements/scoring.txt
+and no more shows what the image's worker takes, since numpy and rich, where they are installed, are imported by others.
 """
 
 import os

@@ -92,7 +92,7 @@ class ScoringHouse:
 
 def _run(arguments: list[str], env: dict[str, str]) -> str:
     """Raises RuntimeError with the process's last words."""
-    command = [sys.executable, *arguments]
+    command = [os.environ.get("BENCH_SCORING_PYTHON", sys.executable), *arguments]
     done = subprocess.run(command, cwd=_ROOT, env=os.environ | env, capture_output=True, text=True)  # nosec B603
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(arguments)} failed: {done.stderr[-2000:]}")

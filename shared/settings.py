@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from shared.env_settings import EnvSettings as EnvSettings
 from shared.env_settings import explain_wrong_settings as explain_wrong_settings  # noqa: F401  # read from here
@@ -124,6 +124,17 @@ class WarehouseSettings(EnvSettings):
     budget_statements: int = Field(0, ge=0, validation_alias="GTM_BUDGET_STATEMENTS")
     """That a job may send before its result warns; 0: any number. Like the next one, it never fails a job."""
     budget_seconds: float = Field(0, ge=0, validation_alias="GTM_BUDGET_SECONDS")
+
+    @field_validator("snowflake_schema")
+    @classmethod
+    def _schema_is_analytics(cls, schema: str) -> str:
+        """Every model has its schema's name, and scoring reads that: another one would move a part of it."""
+        if schema.lower() != "analytics":
+            raise ValueError(
+                "the marts are in the schema analytics, whatever the account: leave it out, and give a second "
+                "installation a database of its own (SNOWFLAKE_DATABASE)"
+            )
+        return schema
 
     @model_validator(mode="after")
     def _stand_in_is_local(self) -> "WarehouseSettings":

@@ -77,8 +77,8 @@ _DEFAULTS: Final = (
     "mend SNOWFLAKE_DATABASE or SNOWFLAKE_WAREHOUSE."
 )
 _OBJECT: Final = (
-    "`gtm warehouse init` makes what is missing; if it is there, role {role} lacks a grant on it, which `gtm doctor` "
-    "prints."
+    "`gtm warehouse init`, a sync or a build makes what is missing; if it is there, role {role} has no privilege on "
+    "it, which looks the same: `gtm doctor` prints the grant."
 )
 _GRANT: Final = "{grant} `gtm doctor` prints every grant that is missing."
 _SUSPENDED: Final = (
@@ -88,6 +88,10 @@ _SUSPENDED: Final = (
 _QUOTA: Final = (
     "Its resource monitor has spent its credits: raise the quota (`alter resource monitor <name> set credit_quota = "
     "<credits>;`) or wait for the next period."
+)
+_NOT_KEPT: Final = (
+    "A build reads RAW as it was when it began, for which Snowflake must keep a day of it: `alter schema "
+    "{database}.raw set data_retention_time_in_days = 1;`."
 )
 _SLOW: Final = "Raise GTM_SNOWFLAKE_STATEMENT_TIMEOUT_SECONDS, or give the job a larger warehouse."
 _AGAIN: Final = "The job is tried again by itself."
@@ -138,7 +142,7 @@ _MEANINGS: Final[dict[int, _Meaning]] = {
     603: _Meaning("warehouse-unreachable", _AGAIN),  # internal error of Snowflake's; its support knows the query id
     604: _Meaning("warehouse-unreachable", _AGAIN),  # cancelled: by a person, or since its warehouse was suspended
     # --- locks: another transaction is writing the same table
-    625: _Meaning("warehouse-locked", _AGAIN),  # too many wait, or LOCK_TIMEOUT
+    625: _Meaning("warehouse-locked", _AGAIN),  # more than 20 wait for it, or LOCK_TIMEOUT
     # --- statements
     606: _Meaning("warehouse-suspended", _SUSPENDED),  # no active warehouse
     607: _Meaning("warehouse-suspended", _SUSPENDED),
@@ -148,6 +152,7 @@ _MEANINGS: Final[dict[int, _Meaning]] = {
     2043: _Meaning("warehouse-object-missing", _OBJECT),
     90105: _Meaning("warehouse-object-missing", _DEFAULTS),  # the session has no database
     90106: _Meaning("warehouse-object-missing", _OBJECT),  # nor a schema
+    707: _Meaning("warehouse-statement-refused", _NOT_KEPT),  # time travel to where there is none
     3001: _Meaning("warehouse-grant-missing", _GRANT),
     3041: _Meaning("warehouse-grant-missing", _GRANT),
 }
@@ -161,6 +166,7 @@ _BY_STATE: Final[dict[str, _Meaning]] = {
 }
 _HTTP_ADDED: Final = 290_000
 _HTTP: Final = frozenset({307, 308, 400, 403, 405, 408, 429, *range(500, 600)})  # what the driver tries again
+_NO_ANSWER: Final = frozenset({250001, 250003, 251011, 251012})
 _REFUSED: Final = _Meaning(
     "warehouse-statement-refused",
     "This is a defect, or a table that something else has changed. Snowflake's query history has the statement under "
@@ -174,11 +180,11 @@ _MISSING: Final = re.compile(
     re.I,
 )
 _PRINTED: Final = re.compile(r"\b(\d{6}) \((\w{5}|None|n/a)\)")
+# What a table needs depends on who asks (shared/doctor/privileges.py), and a message does not say the table's schema.
 _PRIVILEGES: Final = {
-    "schema": "usage, create table, create view, create stage",
+    "schema": "usage, create table",
     "database": "usage",
     "warehouse": "usage, operate",
-    "table": "select, insert, update, delete",
     "view": "select",
     "stage": "read, write",
 }
@@ -213,17 +219,28 @@ def is_known(number: int, state: str | None, said: str = "") -> bool:
     return _meaning_of(number, state, said) is not _REFUSED
 
 
+def is_without_answer(number: int) -> bool:
+    """The request met no answer of Snowflake's own: cut, refused by the network, 429 or 5xx for longer than the driver
+    asks again. Whether it was carried out is not known."""
+    number = _added_once(number)
+    return number in _NO_ANSWER or number in _HTTP or number - _HTTP_ADDED in _HTTP
+
+
 def _meaning_of(number: int, state: str | None, said: str) -> _Meaning:
-    if number > _HTTP_ADDED + 250_000:  # for a login that met an HTTP error the driver adds both
-        number -= _HTTP_ADDED
+    number = _added_once(number)
     if number == 250001 and _NO_SUCH_ACCOUNT.search(said):
         return _MEANINGS[290404]
     if number in _MEANINGS:
         return _MEANINGS[number]
-    if number in _HTTP or number - _HTTP_ADDED in _HTTP:
+    if is_without_answer(number):
         return _MEANINGS[250003]
     state = state or ""
     return _BY_STATE.get(state) or _BY_STATE.get(state[:2]) or _REFUSED
+
+
+def _added_once(number: int) -> int:
+    """For some HTTP errors the driver adds its own number twice, for those of logins to another one."""
+    return number - _HTTP_ADDED if number > _HTTP_ADDED + 250_000 else number
 
 
 def _to_grant(said: str, place: Place) -> str:
@@ -231,5 +248,7 @@ def _to_grant(said: str, place: Place) -> str:
     if lacking is None:
         return f"Role {place.role} lacks a privilege."
     kind = lacking[1].lower()
-    privileges = _PRIVILEGES.get(kind, "<privilege>")
+    privileges = _PRIVILEGES.get(kind)
+    if privileges is None:
+        return f"Role {place.role} lacks a privilege on the {kind}, or must own it."
     return f"`grant {privileges} on {kind} {lacking[2].lower()} to role {place.role};`."

@@ -37,6 +37,8 @@ from shared.errors import GtmError, InvalidRequest, TerminalError, TransientErro
 from shared.jobs.context import JobCancelled, JobContext, LeaseLost
 from shared.logging import get_logger
 from shared.warehouse import Warehouse
+from shared.warehouse.engine import RAW_AT
+from shared.warehouse.tables import or_hidden
 
 log = get_logger(__name__)
 
@@ -92,7 +94,7 @@ def build_marts(
     job.report(phase="build", done=0, unit="nodes")
     with warehouse.reserve_core() as environment:
         job.check()  # on Snowflake nothing but the fence tells whose the relations of a running dbt are
-        task, changes = _take_up_load(task, job, warehouse, record)
+        task, changes = _take_up_load(task, job, warehouse, record, environment.get(RAW_AT, ""))
         if changes is not None and not changes.tables:
             return {"built": "nothing", "reason": f"Load {changes.load_id} has changed no row of RAW."}
         drop_leftovers(warehouse)  # of a build whose worker was killed
@@ -121,14 +123,14 @@ def build_marts(
 
 
 def _take_up_load(
-    task: _Task, job: JobContext, warehouse: Warehouse, record: BuildRecord
+    task: _Task, job: JobContext, warehouse: Warehouse, record: BuildRecord, raw_at: str
 ) -> tuple[_Task, LoadChanges | None]:
-    """What is to be built for the load that the request names. Asked while the warehouse is reserved: no other load
-    lands meanwhile."""
+    """What is to be built for the load that the request names. Asked while the warehouse is reserved: what lands
+    meanwhile is in no answer of RAW. Loads are listed after RAW's moment: what has landed by then is among them."""
     if (load_id := job.request.get("load_id")) is None:
         return task, None
     load = record.coverage_of(load_id, task.plan)
-    changes = LoadChanges(warehouse, load_id, load.loads)
+    changes = LoadChanges(warehouse, load_id, load.loads, raw_at)
     names = tuple(f"source:raw.{table}+" for table in ("loads", *changes.tables))
     return replace(task, load=load, select=names if load.reason is None else ()), changes
 
@@ -231,6 +233,7 @@ def _require_raw(warehouse: Warehouse) -> None:
         detail = "RAW was landed by an earlier version. Sync once after the upgrade, any source: POST /v1/syncs."
     else:
         return
+    detail += or_hidden(warehouse.dialect)
     raise TerminalError(detail, code="nothing-landed", title="Nothing has been landed", status=409)
 
 

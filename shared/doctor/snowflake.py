@@ -1,38 +1,26 @@
 """Is Snowflake as the product needs it? Nothing here wakes the virtual warehouse: `show` and constants need none."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any, Final
 
-from snowflake.connector.cursor import DictCursor
 from snowflake.connector.errors import Error as ConnectorError
 
 from shared.doctor.findings import Finding, fail, ok, warn
-from shared.doctor.privileges import Grants, Part, needs_of, to_grant
+from shared.doctor.privileges import Grants, Part, to_grant
+from shared.doctor.snowflake_schemas import examine_schemas
+from shared.doctor.snowflake_session import Session, read_grants
+from shared.doctor.surroundings import SurroundingSettings
 from shared.errors import GtmError
 from shared.settings import WarehouseSettings
-from shared.warehouse.snowflake_connection import connect
+from shared.warehouse.snowflake_connection import RESULT_PARAMETERS, connect
 from shared.warehouse.snowflake_errors import explain_refusal
 
 _LONGEST_IDLE_SECONDS: Final = 600
-_GROUP_OR_OTHERS: Final = 0o077
-
-
-class Session:
-    """One login, and `show` statements as dictionaries with lower-case keys."""
-
-    def __init__(self, settings: WarehouseSettings, connection: Any) -> None:
-        self.settings = settings
-        self._connection = connection
-
-    def rows(self, statement: str) -> list[dict[str, Any]]:
-        """Raises GtmError: refused."""
-        try:
-            with self._connection.cursor(DictCursor) as cursor:
-                found = cursor.execute(statement).fetchall()
-        except ConnectorError as error:
-            raise explain_refusal(error, self.settings) from error
-        return [{str(name).lower(): value for name, value in row.items()} for row in found]
+_LARGE: Final = "warehouse of large models"
+_GROUP: Final = 0o070
+_OTHERS: Final = 0o007
 
 
 def examine_snowflake(settings: WarehouseSettings, parts: Sequence[Part]) -> Iterator[Finding]:
@@ -64,16 +52,23 @@ def _credentials(settings: WarehouseSettings) -> Iterator[Finding]:
         return
     file = settings.snowflake_private_key_file
     if settings.snowflake_login == "key-pair" and file is not None and file.exists():
-        if file.stat().st_mode & _GROUP_OR_OTHERS:
+        if file.stat().st_mode & _readers_of(file.stat().st_gid):
             yield warn("credentials", f"Others on this machine may read {file}.", f"chmod 600 {file}")
             return
     yield ok("credentials", settings.snowflake_login)
+
+
+def _readers_of(group: int) -> int:
+    """The bits that nobody needs. A secret that Kubernetes mounts is the group's, whose only member is this process."""
+    return _OTHERS if group in {os.getegid(), *os.getgroups()} else _GROUP | _OTHERS
 
 
 def _examine_session(session: Session, parts: Sequence[Part]) -> Iterator[Finding]:
     settings = session.settings
     yield from _guarded("role", lambda: _role(session))
     yield from _guarded("warehouse", lambda: _warehouse(session))
+    if "transform" in parts and (large := SurroundingSettings().dbt_warehouse_large):
+        yield from _guarded(_LARGE, lambda: _large_warehouse(session, large))
     grants = Grants({})
     try:
         grants = read_grants(session, settings.snowflake_role)
@@ -81,7 +76,9 @@ def _examine_session(session: Session, parts: Sequence[Part]) -> Iterator[Findin
         yield fail("grants", error.detail)
         return
     yield from _object_grants(settings, grants)
-    yield from _guarded("schemas", lambda: _schemas(session, grants, parts))
+    if "transform" in parts:
+        yield from _guarded("parameters of builds", lambda: _parameters(session))
+    yield from _guarded("schemas", lambda: examine_schemas(session, grants, parts))
 
 
 def _guarded(check: str, examine: Any) -> Iterator[Finding]:
@@ -105,16 +102,34 @@ def _role(session: Session) -> Iterator[Finding]:
     yield ok("role", wanted.lower())
 
 
+def _parameters(session: Session) -> Iterator[Finding]:
+    """What dbt's sessions have of user and account: this one has set them for itself, and gives that up here."""
+    wrong = {}
+    for name, wanted in RESULT_PARAMETERS.items():
+        session.rows(f"alter session unset {name}")
+        found = [str(row["value"]) for row in session.rows(f"show parameters like '{name}' in session")]
+        if found != [wanted]:
+            wrong[name] = ", ".join(found) or "not shown"
+    if not wrong:
+        yield ok("parameters of builds", ", ".join(RESULT_PARAMETERS.values()))
+        return
+    yield fail(
+        "parameters of builds",
+        f"dbt can't set them, and {session.settings.snowflake_user} has "
+        f"{', '.join(f'{name} = {value}' for name, value in wrong.items())}: dates would be read or kept otherwise.",
+        *(f"alter user {session.settings.snowflake_user} set {name} = '{RESULT_PARAMETERS[name]}';" for name in wrong),
+    )
+
+
 def _warehouse(session: Session) -> Iterator[Finding]:
     settings = session.settings
     name, role = settings.snowflake_warehouse, settings.snowflake_role
-    rows = session.rows(f"show warehouses like '{name}'")
-    if not rows:
+    row = _find_warehouse(session, name)
+    if row is None:
         yield fail(
             "warehouse", f"{name} is not there, or {role} may not use it.", to_grant(["usage"], "warehouse", name, role)
         )
         return
-    row = rows[0]
     resumes, idle = is_true(row.get("auto_resume")), int(row.get("auto_suspend") or 0)
     said = f"{name.lower()}: {str(row.get('state')).lower()}, {str(row.get('size')).lower()}, auto-suspend {idle} s"
     if not resumes:
@@ -139,26 +154,19 @@ def _warehouse(session: Session) -> Iterator[Finding]:
         yield ok("resource monitor", monitor)
 
 
-def read_grants(session: Session, role: str) -> Grants:
-    """Of the role and of every role that it has, however deep.
+def _large_warehouse(session: Session, name: str) -> Iterator[Finding]:
+    role = session.settings.snowflake_role
+    if _find_warehouse(session, name) is None:
+        said = f"{name} (GTM_DBT_WAREHOUSE_LARGE) is not there, or {role} may not use it: the large models would fail."
+        yield fail(_LARGE, said, to_grant(["usage"], "warehouse", name, role))
+    else:
+        yield ok(_LARGE, name.lower())
 
-    Raises:
-        GtmError: the role's grants may not be shown.
-    """
-    held: dict[tuple[str, str], frozenset[str]] = {}
-    waiting, seen = [role.upper()], set()
-    while waiting:
-        current = waiting.pop()
-        if current in seen:
-            continue
-        seen.add(current)
-        for row in session.rows(f"show grants to role {current}"):
-            kind, name = str(row["granted_on"]).upper().replace("_", " "), plain_name(str(row["name"]))
-            privilege = str(row["privilege"]).upper()
-            if kind == "ROLE" and privilege == "USAGE":
-                waiting.append(name)
-            held[kind, name] = held.get((kind, name), frozenset()) | {privilege}
-    return Grants(held)
+
+def _find_warehouse(session: Session, name: str) -> Mapping[str, Any] | None:
+    listed = session.rows(f"show warehouses like '{name}'")
+    rows = [row for row in listed if str(row.get("name")).upper() == name.upper()]  # in LIKE, `_` is any character
+    return rows[0] if rows else None
 
 
 def _object_grants(settings: WarehouseSettings, grants: Grants) -> Iterator[Finding]:
@@ -167,80 +175,6 @@ def _object_grants(settings: WarehouseSettings, grants: Grants) -> Iterator[Find
         missing = grants.missing(kind, name, ["USAGE"])
         if missing:
             yield fail(f"grants on {kind}", f"{role} may not use {name}.", to_grant(missing, kind, name, role))
-
-
-def _schemas(session: Session, grants: Grants, parts: Sequence[Part]) -> Iterator[Finding]:
-    settings = session.settings
-    database = settings.snowflake_database
-    present = {str(row["name"]).lower() for row in session.rows(f"show terse schemas in database {database}")}
-    for need in needs_of(parts):
-        check, full = f"schema {need.schema}", f"{database}.{need.schema}"
-        if need.schema not in present:
-            yield fail(
-                check,
-                f"{full} is not there, or {settings.snowflake_role} may not use it.",
-                "gtm warehouse init",
-                to_grant(sorted(need.on_schema), "schema", full, settings.snowflake_role),
-            )
-            continue
-        missing = grants.missing("schema", full, need.on_schema)
-        tables = session.rows(f"show terse objects in schema {full}")
-        lacking = _lacking(grants, full, tables, need.on_tables)
-        mends = [to_grant(missing, "schema", full, settings.snowflake_role)] if missing else []
-        mends += _table_grants(lacking, full, len(tables), settings.snowflake_role)
-        if mends:
-            said = ", ".join(
-                [*(m.lower() for m in missing), *(f"{len(names)} without {p.lower()}" for p, names in lacking.items())]
-            )
-            yield fail(check, f"{settings.snowflake_role} lacks: {said}.", *mends)
-        elif not tables and need.schema != "analytics_failures":
-            yield warn(check, "It has no tables yet.", _who_fills(need.schema))
-        else:
-            yield ok(check, f"{len(tables)} tables and views")
-
-
-def _lacking(
-    grants: Grants, schema: str, objects: Sequence[Mapping[str, Any]], wanted: frozenset[str]
-) -> dict[str, list[tuple[str, str]]]:
-    """Privilege -> the tables and views (kind, name) without it. A view can only be read."""
-    lacking: dict[str, list[tuple[str, str]]] = {}
-    for row in objects:
-        kind = "VIEW" if "VIEW" in str(row.get("kind")).upper() else "TABLE"
-        name = f"{schema}.{row['name']}"
-        for privilege in grants.missing(kind, name, wanted if kind == "TABLE" else wanted & {"SELECT"}):
-            lacking.setdefault(privilege, []).append((kind, name))
-    return lacking
-
-
-def _table_grants(lacking: Mapping[str, Sequence[tuple[str, str]]], schema: str, total: int, role: str) -> list[str]:
-    """One statement a table where one or two are concerned, else one for all, now and in future."""
-    if not lacking:
-        return []
-    objects = sorted({found for names in lacking.values() for found in names})
-    if len(objects) <= 2 and total > 2:
-        return [
-            to_grant(sorted(p for p, names in lacking.items() if (kind, name) in names), kind, name, role)
-            for kind, name in objects
-        ]
-    return [
-        f"grant {', '.join(sorted(lacking)).lower()} on {which} tables in schema {schema} to role {role};"
-        for which in ("all", "future")
-    ] + [
-        f"grant select on {which} views in schema {schema} to role {role};"
-        for which in ("all", "future")
-        if any(kind == "VIEW" for kind, _ in objects)
-    ]
-
-
-def _who_fills(schema: str) -> str:
-    if schema in ("raw", "reverse_etl_outbound"):
-        return "gtm warehouse init"
-    return "gtm build"
-
-
-def plain_name(name: str) -> str:
-    """Upper case and unquoted, without a function's signature."""
-    return name.replace('"', "").upper()
 
 
 def is_true(value: Any) -> bool:

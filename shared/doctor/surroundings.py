@@ -33,6 +33,7 @@ class SurroundingSettings(EnvSettings):
     """What transform and scoring read for themselves: the doctor looks at both, and imports no service."""
 
     dbt_project_dir: Path = Field(Path("dbt_transform"), validation_alias="GTM_DBT_PROJECT_DIR")
+    dbt_warehouse_large: str = Field("", validation_alias="GTM_DBT_WAREHOUSE_LARGE")
     model_api: Literal["ollama", "openai"] = Field("ollama", validation_alias="GTM_MODEL_API")
     model_api_key: SecretStr | None = Field(None, validation_alias="GTM_MODEL_API_KEY")
     ollama_host: str = Field("http://127.0.0.1:11434", validation_alias="OLLAMA_HOST", min_length=1)

@@ -12,9 +12,13 @@ INTERRUPTIONS: Final = (SoftTimeLimitExceeded,)
 class JobCancelled(Exception):
     """The caller asked to stop; the flow unwinds at the next batch and what it has written stays."""
 
+    is_transient = False  # no attempt follows: what was made ready for one may go
+
 
 class LeaseLost(Exception):
     """Another worker holds a higher fence: this one may not write another effect."""
+
+    is_transient = True  # what was made ready is that worker's by now
 
 
 class JobContext(Protocol):

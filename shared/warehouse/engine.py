@@ -5,13 +5,15 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Final, Protocol
 
-import pyarrow as pa
 import sqlalchemy as sa
 
 from shared.settings import WarehouseSettings
 from shared.warehouse.merge import MergeCounts
+
+RAW_AT: Final = "DBT_ENV_CUSTOM_ENV_GTM_RAW_AT"
+"""Among what `reserve_core` gives: what follows a RAW table's name in a query; to dbt's project it is GTM_RAW_AT."""
 
 
 class Warehouse(Protocol):
@@ -32,15 +34,26 @@ class Warehouse(Protocol):
         ...
 
     def reserve_core(self) -> AbstractContextManager[Mapping[str, str]]:
-        """Keep every other process out of RAW and ANALYTICS while a subprocess (dbt) works in them.
+        """Keep RAW as it is for a subprocess (dbt) that works long in it and in ANALYTICS: either every other process
+        is kept out, or queries with `RAW_AT` don't see what lands meanwhile.
 
-        While no subprocess does, the same thread may open `core()` within.
-        Gives the environment variables that dbt's profile needs.
+        While no subprocess works, the same thread may open `core()` within.
+        Gives the environment variables that dbt's profile and project need.
         """
         ...
 
-    def stage(self, connection: sa.Connection, name: str, rows: pa.Table) -> None:
-        """Create or extend the temporary table `name` with `rows`; it ends with the connection."""
+    def stage(
+        self,
+        connection: sa.Connection,
+        name: str,
+        columns: Sequence[sa.Column[Any]],
+        rows: Sequence[Mapping[str, Any]],
+    ) -> None:
+        """Make the temporary table `name` of a few thousand rows, anew where it is there; it ends with the connection.
+
+        Raises:
+            ValueError, TypeError, OverflowError: a value doesn't fit its column.
+        """
         ...
 
     def load_parquet(self, connection: sa.Connection, name: str, files: Sequence[Path], *, owner: str) -> None:

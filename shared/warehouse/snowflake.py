@@ -3,20 +3,19 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-import pyarrow as pa
 import sqlalchemy as sa
 
-from shared.errors import GtmError
 from shared.settings import WarehouseSettings
+from shared.warehouse.arrow_rows import to_arrow
+from shared.warehouse.engine import RAW_AT
 from shared.warehouse.merge import MergeCounts, merge_staged
 from shared.warehouse.snowflake_connection import create_engine, dbt_environment, explaining_refusals
 from shared.warehouse.snowflake_staging import (
-    PREFIX,
     column_type,
-    drop_staged,
-    has_staged,
+    end_staging,
+    is_staging_gone,
     stage_files,
     stage_table,
     staging_gone,
@@ -59,15 +58,13 @@ class SnowflakeWarehouse:
                         self._ensure_schema(connection, stage_schema)
                         _use_schema(connection, stage_schema)
                     yield connection
-            except GtmError as error:
-                if PREFIX in error.detail.lower() and not error.is_transient:
-                    raise staging_gone(error.detail.splitlines()[0]) from error
-                if has_staged(connection) and not error.is_transient:  # else the next attempt may take it up
-                    drop_staged(connection, others=False)
+            except BaseException as error:
+                if is_staging_gone(error):
+                    end_staging(connection, None)
+                    raise staging_gone(str(error).splitlines()[0]) from error
+                end_staging(connection, "own" if _is_final(error) else None)
                 raise
-            if has_staged(connection):
-                drop_staged(connection, others=True)
-                connection.invalidate()  # with the session end its temporary tables, large as they may be
+            end_staging(connection, "all")
 
     @contextmanager
     def core_beside_outbound(self) -> Iterator[sa.Connection]:
@@ -76,17 +73,27 @@ class SnowflakeWarehouse:
 
     @contextmanager
     def reserve_core(self) -> Iterator[Mapping[str, str]]:
-        """Snowflake isolates by itself; dbt's profile reads what this gives."""
-        yield dbt_environment(self._settings)
+        """Nobody is kept out: RAW is read as it is now, by time travel, whatever lands meanwhile (ADR 0018). The moment
+        is the server's, in milliseconds, which no session's time zone or format can bend; it wakes no warehouse."""
+        with self.core() as connection:
+            now = int(connection.exec_driver_sql("select date_part(epoch_millisecond, sysdate())").scalar_one())
+        yield {**dbt_environment(self._settings), RAW_AT: f" at(timestamp => to_timestamp({now}, 3))"}
 
-    def stage(self, connection: sa.Connection, name: str, rows: pa.Table) -> None:
-        columns = ", ".join(f"{field.name} {column_type(field.type)}" for field in rows.schema)
-        connection.execute(sa.text(f"create temporary table if not exists {name} ({columns})"))
-        if rows.nbytes > _TEXT_BYTES or rows.num_rows > _TEXT_ROWS:
-            stage_table(connection, name, rows)
-        elif rows.num_rows:
-            table = sa.table(name, *(sa.column(field) for field in rows.column_names))
-            connection.execute(sa.insert(table), rows.to_pylist())
+    def stage(
+        self,
+        connection: sa.Connection,
+        name: str,
+        columns: Sequence[sa.Column[Any]],
+        rows: Sequence[Mapping[str, Any]],
+    ) -> None:
+        table = to_arrow(columns, rows)
+        listing = ", ".join(f"{field.name} {column_type(field.type)}" for field in table.schema)
+        connection.exec_driver_sql(f"create or replace temporary table {name} ({listing})")
+        if table.nbytes > _TEXT_BYTES or table.num_rows > _TEXT_ROWS:
+            stage_table(connection, name, table)
+        elif table.num_rows:
+            target = sa.table(name, *(sa.column(field) for field in table.column_names))
+            connection.execute(sa.insert(target), table.to_pylist())
 
     def load_parquet(self, connection: sa.Connection, name: str, files: Sequence[Path], *, owner: str) -> None:
         stage_files(connection, name, files, owner)
@@ -111,6 +118,12 @@ class SnowflakeWarehouse:
             connection.exec_driver_sql(f"create schema if not exists {schema}")
             connection.info.pop(_SCHEMA, None)  # who creates a schema is in it
         self._known_schemas.add(schema)
+
+
+def _is_final(error: BaseException) -> bool:
+    """No attempt follows that could take up what this one staged. After a passing failure one does, after a time limit
+    too; after a lost lease one is at work already, with these very tables."""
+    return isinstance(error, sa.exc.DataError) or getattr(error, "is_transient", True) is False
 
 
 def _use_schema(connection: sa.Connection, schema: str) -> None:

@@ -7,11 +7,11 @@ TransientError: the transaction is rolled back and the job repeats it whole. Not
 single statement, since half of a transaction would be in a session that is gone.
 """
 
+import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-import snowflake.connector
 import sqlalchemy as sa
 from snowflake.connector.errors import Error as ConnectorError
 
@@ -21,6 +21,7 @@ from shared.warehouse.budget import watch
 from shared.warehouse.query_tag import APPLICATION, current_query_tag
 from shared.warehouse.snowflake_errors import explain_refusal, is_of_a_value, is_session_lost
 from shared.warehouse.snowflake_keys import read_private_key
+from shared.warehouse.snowflake_session import PatientConnection
 
 # A session ends after four idle hours; younger ones meet that only when somebody ends them.
 _SESSION_SECONDS: Final = 3600
@@ -51,11 +52,21 @@ def connect_arguments(settings: WarehouseSettings, *, query_tag: str) -> dict[st
     return arguments | _credentials(settings) | _address(settings)
 
 
+# What decides how text becomes a moment, and of which kind `timestamp` is. Builds have it from their user (roles.sql),
+# since dbt can set none: `gtm doctor` looks.
+RESULT_PARAMETERS: Final = {
+    "TIMEZONE": "UTC",
+    "TIMESTAMP_TYPE_MAPPING": "TIMESTAMP_NTZ",
+    "TIMESTAMP_INPUT_FORMAT": "AUTO",
+    "DATE_INPUT_FORMAT": "AUTO",
+}
+
+
 def session_parameters(settings: WarehouseSettings, *, query_tag: str) -> dict[str, Any]:
     """What every session of ours has, whatever account and user have by default."""
     return {
         "QUERY_TAG": query_tag,
-        "TIMEZONE": "UTC",
+        **RESULT_PARAMETERS,
         "STATEMENT_TIMEOUT_IN_SECONDS": settings.snowflake_statement_timeout_seconds,
         # Longer than the five idle minutes after which Snowflake ends a dead worker's transaction that holds a lock.
         "LOCK_TIMEOUT": int(settings.lock_timeout_seconds),
@@ -72,10 +83,8 @@ def dbt_environment(settings: WarehouseSettings) -> dict[str, str]:
     """
     settings.require_snowflake()
     login, credentials = settings.snowflake_login, _credentials(settings)
-    file = settings.snowflake_private_key_file
-    is_file = login == "key-pair" and file is not None
-    inline = settings.snowflake_private_key if login == "key-pair" and not is_file else None
-    passphrase = settings.snowflake_private_key_passphrase if login == "key-pair" else None
+    # The key that was read, and no path: dbt by itself reads PEM files alone, and says less of one that it can't use.
+    key = base64.b64encode(credentials["private_key"]).decode() if login == "key-pair" else ""
     return {
         "SNOWFLAKE_ACCOUNT": settings.snowflake_account,
         "SNOWFLAKE_USER": settings.snowflake_user,
@@ -85,7 +94,7 @@ def dbt_environment(settings: WarehouseSettings) -> dict[str, str]:
         "SNOWFLAKE_ROLE": settings.snowflake_role,
         "SNOWFLAKE_PASSWORD": "",  # nosec B105 - taken out of dbt's environment, not a password
         "GTM_SNOWFLAKE_AUTHENTICATOR": credentials.get("authenticator", "") if login == "oauth" else "",
-        "GTM_SNOWFLAKE_PRIVATE_KEY_FILE": str(file.resolve()) if is_file and file is not None else "",
+        "GTM_SNOWFLAKE_PRIVATE_KEY_FILE": "",
         "GTM_SNOWFLAKE_LOGIN_TIMEOUT_SECONDS": str(settings.snowflake_login_timeout_seconds),
         "GTM_SNOWFLAKE_HOST": settings.snowflake_host or "",
         "GTM_SNOWFLAKE_PORT": str(settings.snowflake_port or 443),
@@ -93,10 +102,8 @@ def dbt_environment(settings: WarehouseSettings) -> dict[str, str]:
         "GTM_QUERY_TAG": current_query_tag(),
         "DBT_ENV_SECRET_SNOWFLAKE_PASSWORD": credentials.get("password", ""),
         "DBT_ENV_SECRET_SNOWFLAKE_TOKEN": credentials.get("token", ""),
-        "DBT_ENV_SECRET_SNOWFLAKE_PRIVATE_KEY": (
-            inline.get_secret_value().replace("\\n", "\n").strip() if inline is not None else ""
-        ),
-        "DBT_ENV_SECRET_SNOWFLAKE_PASSPHRASE": passphrase.get_secret_value() if passphrase is not None else "",
+        "DBT_ENV_SECRET_SNOWFLAKE_PRIVATE_KEY": key,
+        "DBT_ENV_SECRET_SNOWFLAKE_PASSPHRASE": "",  # nosec B105 - the key is given without one
     }
 
 
@@ -162,7 +169,9 @@ def connect(settings: WarehouseSettings) -> Any:
     Raises:
         snowflake.connector.errors.Error: refused or unreachable; `explaining_refusals` says why.
     """
-    return snowflake.connector.connect(**connect_arguments(settings, query_tag=current_query_tag()))
+    longest = max(settings.snowflake_statement_timeout_seconds, int(settings.lock_timeout_seconds))
+    arguments = connect_arguments(settings, query_tag=current_query_tag())
+    return PatientConnection(statement_seconds=longest, **arguments)
 
 
 @contextmanager

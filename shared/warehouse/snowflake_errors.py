@@ -7,10 +7,10 @@ from snowflake.connector.errors import Error as ConnectorError
 
 from shared.errors import GtmError, TransientError
 from shared.settings import WarehouseSettings
-from shared.snowflake_codes import Place, explain_code, is_known
+from shared.snowflake_codes import Place, explain_code, is_known, is_without_answer
 
 _SESSION_GONE: Final = frozenset(
-    {250002, 250003, 252006, 252007, 390103, 390104, 390110, 390111, 390112, 390113, 390114, 390115}
+    {250002, 252006, 252007, 390103, 390104, 390110, 390111, 390112, 390113, 390114, 390115}
 )
 _INVALID_DATA: Final = "22"  # SQLSTATE's class
 
@@ -42,7 +42,8 @@ def place_of(settings: WarehouseSettings) -> Place:
 def is_session_lost(error: ConnectorError) -> bool:
     """The session can't be used any more, so it must not go back into the pool. Also where an answer is missing: what
     it has open is not known."""
-    return int(error.errno or -1) in _SESSION_GONE
+    number = int(error.errno or -1)
+    return number in _SESSION_GONE or is_without_answer(number)
 
 
 def is_of_a_value(error: ConnectorError) -> bool:

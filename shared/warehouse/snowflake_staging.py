@@ -11,13 +11,13 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
-from shared.errors import TransientError
+from shared.errors import GtmError, TransientError
 from shared.logging import get_logger
 
 log = get_logger(__name__)
@@ -36,7 +36,7 @@ _COPY: Final = (
 def stage_files(connection: sa.Connection, name: str, files: Sequence[Path], owner: str) -> None:
     """Give the rows of the files, which have one schema, the temporary name `name`. A repeat loads no row twice.
 
-    Commits, as DDL does. `owner`: whose load it is; `drop_staged` finds the table by it.
+    Commits, as DDL does. `owner`: whose load it is; `end_staging` finds the table by it.
 
     Raises:
         TransientError: `warehouse-staging-gone`, when the table does not hold just the rows of the files.
@@ -49,12 +49,13 @@ def stage_files(connection: sa.Connection, name: str, files: Sequence[Path], own
     )
     _copy(connection, staged, files, overwrite=False)
     rows = sum(pq.read_metadata(file).num_rows for file in files)
-    found = connection.exec_driver_sql(f"select count(*) from {staged}").scalar_one()
+    # No copy is made. A view would need another privilege than a table.
+    connection.exec_driver_sql(f"create or replace temporary table {name} clone {staged}")
+    # Of the clone, which nobody else fills: an attempt that was given up may still commit its own COPY of the file.
+    found = connection.exec_driver_sql(f"select count(*) from {name}").scalar_one()
     if found != rows:
         connection.exec_driver_sql(f"drop table if exists {staged}")
         raise staging_gone(f"{staged} held {found} rows of {rows}")
-    # No copy is made. A view would need another privilege than a table.
-    connection.exec_driver_sql(f"create or replace temporary table {name} clone {staged}")
 
 
 def stage_table(connection: sa.Connection, name: str, rows: pa.Table) -> None:
@@ -75,24 +76,46 @@ def staging_table(name: str, files: Sequence[Path], owner: str) -> str:
     return f"{_prefix(owner)}{name}_{digest.hexdigest()[:_DIGEST_LETTERS]}"
 
 
-def has_staged(connection: sa.Connection) -> bool:
-    """By `stage_files`, on this session, where it is still there."""
-    return not connection.invalidated and bool(connection.info.get(_STAGED))
+def end_staging(connection: sa.Connection, drop: Literal["own", "all"] | None) -> None:
+    """Nothing where this session staged no files. Else it ends, and with it its temporary tables, large as they may be;
+    who uses the pool next must not meet them, nor clear away what an attempt that follows is filling.
+
+    Args:
+        drop: What goes at once: `own`, or `all`: also what earlier attempts of the same load staged, and what has been
+            left for a day. None: an attempt that follows takes it up, or it goes a day later.
+    """
+    staged: set[tuple[str, str]] = set() if connection.invalidated else connection.info.pop(_STAGED, set())
+    if not staged:
+        return
+    if drop is not None:
+        _drop(connection, staged, others=drop == "all")
+    connection.invalidate()
 
 
-def drop_staged(connection: sa.Connection, *, others: bool) -> None:
-    """What this session staged; with `others` also what earlier attempts of the same loads did, and what has been left
-    for a day. Outside of a transaction. What can't be dropped now is told, and goes later."""
-    staged: set[tuple[str, str]] = connection.info.pop(_STAGED, set())
+def is_staging_gone(error: BaseException) -> bool:
+    """An object is missing, and it is a staging table. A right on one that is lacking is another matter."""
+    if not isinstance(error, GtmError) or error.code != "warehouse-object-missing":
+        return False
+    return PREFIX in error.detail.lower()
+
+
+def _drop(connection: sa.Connection, staged: set[tuple[str, str]], *, others: bool) -> None:
+    """Outside of a transaction. What can't be dropped now, another role's perhaps, is told and left."""
+    names = {name for _, name in staged}
     try:
-        names = {name for _, name in staged}
-        if others:
-            names |= _left_behind(connection, {owner for owner, _ in staged})
-        for name in sorted(names):
-            connection.exec_driver_sql(f"drop table if exists {name}")
-        connection.commit()
+        names |= _left_behind(connection, {owner for owner, _ in staged}) if others else set()
     except sa.exc.DBAPIError as error:
-        log.warning("staging_left", tables=len(staged), exc_info=error)
+        log.warning("staging_not_listed", exc_info=error)
+    for name in sorted(names):
+        if connection.invalidated:
+            log.warning("staging_left", table=name, reason="the session has ended")
+            return
+        try:
+            connection.exec_driver_sql(f"drop table if exists {name}")
+        except sa.exc.DBAPIError as error:
+            log.warning("staging_left", table=name, exc_info=error)
+    if not connection.invalidated:
+        connection.commit()
 
 
 def staging_gone(what: str) -> TransientError:

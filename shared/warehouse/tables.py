@@ -23,6 +23,24 @@ def create_table(connection: sa.Connection, table: sa.Table) -> None:
             connection.execute(SetColumnComment(column))
 
 
+def refuse_if_hidden(connection: sa.Connection, name: str) -> None:
+    """To be called before a table that is not listed is taken for one that is not there yet: Snowflake lists none that
+    the role has no privilege on. Asking for it is refused in either case, and costs no warehouse. Nothing on DuckDB.
+
+    Raises:
+        TerminalError: `warehouse-object-missing`, which names both; when it leaves the warehouse's door.
+    """
+    if connection.dialect.name == "snowflake":
+        connection.exec_driver_sql(f"select * from {name} limit 0")  # nosec B608 - a name of ours
+
+
+def or_hidden(dialect: sa.Dialect) -> str:
+    """What a message that tables are not there yet must add, for the same reason. Nothing on DuckDB."""
+    if dialect.name != "snowflake":
+        return ""
+    return " If they are there, SNOWFLAKE_ROLE has no privilege on them, which looks the same: `gtm doctor` prints it."
+
+
 class _CommentedColumn(CreateColumn):
     inherit_cache = False
 

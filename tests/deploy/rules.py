@@ -14,12 +14,14 @@ from tests.deploy.rendering import Manifest, config_maps, environment_of, is_pro
 from tests.deploy.settings_rules import find_settings_faults
 
 Manifests = tuple[Manifest, ...]
+_MOST_WRITERS: Final = 20
 _HAND_OVER_SECONDS: Final = 10  # between the end of the soft shutdown and the kill
 
 
 def find_rule_faults(manifests: Manifests) -> list[str]:
     """Every rule, in a fixed order."""
     rules = (_unconfined, _unpinned, _dangling, _open_to_the_network, _unscaled, _killed_too_soon, _unknown_hosts)
+    rules += (_too_many_writers,)
     return [fault for rule in rules for fault in rule(manifests)] + find_settings_faults(manifests)
 
 
@@ -122,6 +124,23 @@ def _unscaled(manifests: Manifests) -> Iterator[str]:
             is_target = target["kind"] == "Deployment" and target["metadata"]["name"] == spec["scaleTargetRef"]["name"]
             if is_target and "replicas" in target["spec"]:
                 yield f"Deployment/{target['metadata']['name']}: has `replicas`, and is scaled by {title}"
+
+
+def _too_many_writers(manifests: Manifests) -> Iterator[str]:
+    """All workers of scoring write the same tables, one after the other; Snowflake refuses the 21st that would wait for
+    a lock (000625), however long LOCK_TIMEOUT is."""
+    scaled = {
+        one["spec"]["scaleTargetRef"]["name"]: one["spec"].get("maxReplicaCount", _MOST_WRITERS)
+        for one in manifests
+        if one["kind"] == "ScaledObject"
+    }
+    workers = [
+        one for _, one, _ in _pods(manifests) if is_product(one) and str(label(one, "name")).startswith("scoring-")
+    ]
+    names = [(one["metadata"]["name"], one["spec"]) for one in workers if label(one, "component") == "worker"]
+    most = sum(scaled.get(name, spec.get("replicas", 1)) for name, spec in names)
+    if most > _MOST_WRITERS:
+        yield f"{', '.join(name for name, _ in names)}: {most} pods write the same tables; at most {_MOST_WRITERS}"
 
 
 def _killed_too_soon(manifests: Manifests) -> Iterator[str]:

@@ -210,6 +210,21 @@ def test_snowflakes_users_and_roles_are_those_of_the_shipped_script() -> None:
     assert pairs <= grants and {role for role, _ in pairs} <= roles and len(pairs) == 4
 
 
+def test_snowflakes_warehouses_are_those_of_the_shipped_script() -> None:
+    script = (REPOSITORY / "config" / "snowflake" / "roles.sql").read_text().lower()
+    assert set(re.findall(r"create warehouse if not exists (\w+)", script)) == {"gtm_wh", "gtm_large_wh"}
+    logins = [environment_of(render(EXAMPLE), _container(role)) for role in (*WORKERS, "transform-api", "scoring-api")]
+    named = ("SNOWFLAKE_WAREHOUSE", "GTM_DBT_WAREHOUSE_LARGE")
+    asked = {
+        (str(one["SNOWFLAKE_ROLE"]).lower(), str(one[name]).lower())
+        for one in logins
+        for name in named
+        if one.get(name)
+    }
+    assert ("gtm_transformer", "gtm_large_wh") in asked
+    assert [pair for pair in asked if f"grant usage on warehouse {pair[1]} to role {pair[0]};" not in script] == []
+
+
 def test_the_model_servers_are_told_what_the_product_is_told() -> None:
     trial = render(OVERLAYS / "trial")
     (worker,) = [one for one in trial if label(one, "name") == "scoring-batch-worker" and one["kind"] == "Deployment"]

@@ -89,6 +89,10 @@ BREAKS: dict[str, tuple[Callable[[Manifests], Any], str]] = {
         "is scaled by ScaledObject/ingest-worker",
     ),
     "most-below-least": (lambda all_: _scaled(all_).update(maxReplicaCount=0), "at least 1 and at most 0"),
+    "too-many-writers": (
+        lambda all_: named(all_, "ScaledObject", "scoring-batch-worker")["spec"].update(maxReplicaCount=15),
+        "21 pods write the same tables",
+    ),
     "short-grace": (
         lambda all_: _settings(all_, "settings").update(GTM_SOFT_SHUTDOWN_SECONDS="40"),
         "terminationGracePeriodSeconds >= 50",

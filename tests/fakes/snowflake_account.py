@@ -12,8 +12,9 @@ from typing import Any, Final
 from fakesnow.instance import FakeSnow
 
 from tests.fakes.snowflake_faults import Faults
+from tests.fakes.snowflake_history import History
 from tests.fakes.snowflake_locks import WriteLock
-from tests.fakes.snowflake_patches import CREATED, DIVISION
+from tests.fakes.snowflake_patches import CREATED, DIVISION, HIDDEN
 from tests.fakes.snowflake_rewriting import Name
 from tests.fakes.snowflake_session import Session
 from tests.fakes.snowflake_statements import StatementLog
@@ -45,12 +46,14 @@ class Account:
         self._engine.results_cache = _Last(_RESULTS_KEPT)
         self._engine.duck_conn.execute("set global threads = 2")
         self._engine.duck_conn.execute(CREATED)
+        self._engine.duck_conn.execute(HIDDEN)
         self._engine.duck_conn.execute(DIVISION)
         self._sessions: dict[str, Session] = {}
         self._answers: _Last = _Last(_ANSWERS_KEPT)
         self._guard = threading.RLock()
         self.keys: dict[Name, list[str]] = {}
         self.write_lock = WriteLock(idle_seconds)
+        self.history = History(self._engine.duck_conn)
         self.faults = Faults()
         self.statements = StatementLog()
 
@@ -94,6 +97,14 @@ class Account:
         """Now: DuckDB does not keep the moment. In a transaction of its own."""
         with self._guard, self._engine.duck_conn.cursor() as connection:
             connection.execute("insert into _fs_global.main.created values (?, ?, ?, now())", name)
+
+    def hide(self) -> None:
+        """What the faults say, and nothing else."""
+        names = [one["table"].upper().split(".") for one in self.faults.listed() if one["at"] == "hidden"]
+        with self._guard, self._engine.duck_conn.cursor() as connection:
+            connection.execute("delete from _fs_global.main.hidden")
+            for name in names:
+                connection.execute("insert into _fs_global.main.hidden values (?, ?)", name)
 
     def user_stage(self, session: Session, text: str) -> str:
         """The user's own stage, which fakesnow does not know, is a named one."""
@@ -142,6 +153,15 @@ class Account:
         with once.guard:
             yield once
 
+    def abort(self, request_id: str) -> None:
+        """The statement ends, if it still runs."""
+        with self._guard:
+            once = self._answers.get(request_id)
+        if once is not None:
+            once.aborted.set()
+            if once.answer is None and once.session is not None:
+                once.session.interrupt()
+
 
 class Once:
     """A request's answer, once there is one."""
@@ -149,3 +169,5 @@ class Once:
     def __init__(self) -> None:
         self.guard = threading.Lock()
         self.answer: dict[str, Any] | None = None
+        self.aborted = threading.Event()
+        self.session: Session | None = None

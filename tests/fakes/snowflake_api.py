@@ -40,7 +40,7 @@ class SnowflakeApi:
                 Route("/session/heartbeat", self._heartbeat, methods=["POST"]),
                 Route("/session", self._log_out, methods=["POST"]),
                 Route("/queries/v1/query-request", self._query, methods=["POST"]),
-                Route("/queries/v1/abort-request", self._nothing, methods=["POST"]),
+                Route("/queries/v1/abort-request", self._abort, methods=["POST"]),
                 Route("/telemetry/send", self._nothing, methods=["POST"]),
                 *Controls(account).routes,
             ]
@@ -121,13 +121,15 @@ class SnowflakeApi:
             fault = self._account.faults.take("statement", text)
             if once.answer is not None and (fault is None or not fault.cut):
                 return once.answer
+            once.session = session
             if fault is not None and fault.seconds:
-                time.sleep(fault.seconds)
+                once.aborted.wait(fault.seconds)
             if fault is not None and fault.cut == "before":
                 raise CutOff
             if once.answer is not None:
                 raise CutOff
             failure = Failure(*fault.failure()) if fault is not None and fault.code else self._refused(text)
+            failure = _ABORTED if once.aborted.is_set() else failure
             answer = self._run(session, text, body, failure)
             if failure is None or not failure.code.startswith("390"):
                 once.answer = answer
@@ -141,9 +143,10 @@ class SnowflakeApi:
         if needs_warehouse(kind, text) and (fault := faults.take("warehouse")) is not None:
             fault.code = fault.code or "000606"
             return Failure(*fault.failure())
-        if kind not in ("use", "session", "show") and (fault := faults.take("grant", text)) is not None:
-            fault.code = fault.code or "003001"
-            return Failure(*fault.failure())
+        for at, code in (("hidden", "002003"), ("grant", "003001")):
+            if kind not in ("use", "session", "show") and (fault := faults.take(at, text)) is not None:
+                fault.code = fault.code or code
+                return Failure(*fault.failure())
         return None
 
     def _run(self, session: Session, text: str, body: dict[str, Any], failure: Failure | None) -> dict[str, Any]:
@@ -176,11 +179,17 @@ class SnowflakeApi:
             done = Statement(str(id(session)), kind_of(text), session.tag, text, seconds, rows, code)
             self._account.statements.add(done)
 
+    async def _abort(self, request: Request) -> Response:
+        """A statement by its request id."""
+        self._account.abort((await _read(request)).get("requestId", ""))
+        return _succeeded(None)
+
     async def _nothing(self, _request: Request) -> Response:
         return _succeeded(None)
 
 
 _GONE: Final = Failure("390111", "08001", "Session no longer exists. New login required to access the service.")
+_ABORTED: Final = Failure("000604", "57014", "SQL execution canceled")
 
 
 def _tokens(token: str) -> dict[str, Any]:

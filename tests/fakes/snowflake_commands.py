@@ -39,12 +39,20 @@ _SHOW_SCHEMAS: Final = re.compile(
 _REMOVE: Final = re.compile(r"(?:remove|rm)\s+'?@([^\s';]+)'?", re.I)
 _USE: Final = re.compile(rf"use\s+(role|warehouse)\s+{_NAME}", re.I)
 _ABOUT: Final = re.compile(r"select\s+((?:current_\w+\(\)(?:\s+as\s+\w+)?\s*,?\s*)+);?\s*$", re.I)
+_CLOCK: Final = re.compile(r"select\s+date_part\(epoch_millisecond,\s*sysdate\(\)\)\s*;?\s*$", re.I)
 _NOTHING_TO_DO: Final = re.compile(
     r"create\s+(or\s+replace\s+)?(role|warehouse|user|resource\s+monitor)\b|alter\s+(warehouse|user|role)\b"
     r"|alter\s+table\s+\S+\s+(add|drop)\s+(constraint|primary\s+key)\b|undrop\b|alter\s+table\s+\S+\s+cluster\b",
     re.I,
 )
-_DEFAULTS: Final = {"QUERY_TAG": "", "TIMEZONE": "America/Los_Angeles", "STATEMENT_TIMEOUT_IN_SECONDS": "172800"}
+_DEFAULTS: Final = {
+    "QUERY_TAG": "",
+    "TIMEZONE": "America/Los_Angeles",
+    "STATEMENT_TIMEOUT_IN_SECONDS": "172800",
+    "TIMESTAMP_TYPE_MAPPING": "TIMESTAMP_NTZ",
+    "TIMESTAMP_INPUT_FORMAT": "AUTO",
+    "DATE_INPUT_FORMAT": "AUTO",
+}
 
 
 def answer_command(session: "Session", kind: str, text: str) -> Answer | None:
@@ -66,8 +74,12 @@ def answer_command(session: "Session", kind: str, text: str) -> Answer | None:
         for column, literal in _COLUMN_COMMENT.findall(found.group(3)):
             _comment(session, "column", f"{found.group(2)}.{column}", literal)
         return status(session, _DONE)
-    if kind == "select" and (found := _ABOUT.match(text)):
+    if kind == "select" and (found := _ABOUT.match(_TRAILING.sub("", text))):
         return _about(session, found.group(1))
+    if kind == "select" and _CLOCK.match(text):
+        return rows_of(
+            session, ["DATE_PART(EPOCH_MILLISECOND, SYSDATE())"], [(str(session.account.history.read_clock()),)]
+        )
     return None
 
 
@@ -117,6 +129,8 @@ def _comment(session: "Session", kind: str, name: str, literal: str) -> Answer:
 
 def _show(session: "Session", text: str) -> Answer | None:
     if found := _SHOW_PARAMETERS.match(text):
+        if (fault := session.account.faults.take("show", text)) is not None:
+            return rows_of(session, ["key", "value", "default", "level", "description", "type"], fault.rows)
         values = {**_DEFAULTS, **session.parameters}
         wanted = re.compile(_text(found.group(1) or "'%'").replace("%", ".*"), re.I)
         names = ["key", "value", "default", "level", "description", "type"]

@@ -39,11 +39,13 @@ class Controls:
     async def _faults(self, request: Request) -> Response:
         if request.method == "DELETE":
             self._account.faults.clear()
+            await run_in_threadpool(self._account.hide)
         elif request.method == "POST":
             document = await request.json()
             try:
                 for one in document if isinstance(document, list) else [document]:
                     self._account.faults.add(dict(one))
+                await run_in_threadpool(self._account.hide)
             except TypeError as error:
                 return JSONResponse({"error": str(error)}, status_code=400)
         return JSONResponse(self._account.faults.listed())

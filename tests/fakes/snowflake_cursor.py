@@ -11,6 +11,7 @@ from fakesnow.transforms.merge import operations
 from sqlglot import exp
 
 from tests.fakes.snowflake_failures import Failure
+from tests.fakes.snowflake_history import written_table
 from tests.fakes.snowflake_results import Answer, to_rowtype
 from tests.fakes.snowflake_rewriting import (
     Comment,
@@ -51,6 +52,9 @@ class Cursor(FakeSnowflakeCursor):
         session = self._session
         self._type_id = statement_type_id(expression)
         database, schema = self._conn.database, self._conn.schema
+        if (written := written_table(expression, database, schema)) and session.temporary.get(written[2]) != written:
+            session.written.add(written)
+        session.account.history.travel(expression, database, schema)
         session.touches_temporary |= unqualify_temporary(expression, session.temporary, database, schema)
         if self._is_there(expression):
             said = "select '{} already exists, statement succeeded.' as status"

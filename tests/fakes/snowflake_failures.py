@@ -41,6 +41,8 @@ def to_failure(error: Exception) -> Failure:
 
 
 def _of_duckdb(error: duckdb.Error, text: str) -> Failure:
+    if isinstance(error, duckdb.InterruptException):
+        return Failure("000604", "57014", "SQL execution canceled")
     missing, column = _MISSING.search(text), _COLUMN.search(text)
     if isinstance(error, duckdb.CatalogException):
         if missing:

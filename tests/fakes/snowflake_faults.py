@@ -12,6 +12,7 @@ One fault is a JSON object: `at` (login, statement or http), what happens, and h
     {"at": "http", "status": 503, "times": 3}              throttled
     {"at": "warehouse", "state": "suspended", "times": 0}  what reads or writes rows fails: no auto-resume
     {"at": "grant", "table": "RAW.LOADS", "times": 0}      the role may not touch the table
+    {"at": "hidden", "table": "RAW.LOADS", "times": 0}     the role has no privilege on it: not listed, and 002003
     {"at": "show", "match": "to role gtm", "rows": [["USAGE", "SCHEMA", "GTM.RAW"]]}   what `show` answers instead
                                                            (snowflake_show.py; of a warehouse its seven columns)
 """
@@ -101,7 +102,7 @@ class Faults:
         """Raises TypeError for a key that no fault has."""
         times = document.pop("times", 1)
         fault = Fault(**document, left=times or None)
-        if fault.at not in {"login", "statement", "http", "warehouse", "grant", "upload", "show"}:
+        if fault.at not in {"login", "statement", "http", "warehouse", "grant", "hidden", "upload", "show"}:
             raise TypeError(f"at: {fault.at}")
         with self._guard:
             self._faults.append(fault)

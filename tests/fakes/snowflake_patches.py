@@ -18,6 +18,10 @@ CREATED: Final = (
     " (database_name varchar, schema_name varchar, name varchar, created timestamptz)"
 )
 
+# What the role has no privilege on is not listed (fault `hidden`).
+HIDDEN: Final = "create table _fs_global.main.hidden (schema_name varchar, name varchar)"
+_NOT_HIDDEN: Final = "not in (select (schema_name, name) from _fs_global.main.hidden)"
+
 # fakesnow lists no views there, and forgets comments and moments.
 _TABLES: Final = Template(
     """
@@ -40,7 +44,8 @@ left join (
     select database_name, schema_name, name, max(created) as created from _fs_global.main.created group by all
 ) as created using (database_name, schema_name, name)
 where objects.database_name = '${catalog}' and objects.schema_name <> '_fs_information_schema'
-"""
+    and (objects.schema_name, objects.name) """
+    + _NOT_HIDDEN
 )
 
 _describe_table = fakesnow.copy_into._describe_table
@@ -57,6 +62,10 @@ def _describe_also_temporary(
 
 
 fakesnow.info_schema.SQL_CREATE_INFORMATION_SCHEMA_TABLES_VIEW = _TABLES
+_columns_template = fakesnow.info_schema.SQL_CREATE_INFORMATION_SCHEMA_COLUMNS_VIEW.template
+fakesnow.info_schema.SQL_CREATE_INFORMATION_SCHEMA_COLUMNS_VIEW = Template(
+    f"{_columns_template.rstrip()} and (table_schema, table_name) {_NOT_HIDDEN}"
+)
 # A temporary table is in another catalog than the session's.
 _describe_template = fakesnow.transforms.transforms.SQL_DESCRIBE_TABLE.template
 fakesnow.transforms.transforms.SQL_DESCRIBE_TABLE = Template(

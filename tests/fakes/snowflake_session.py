@@ -40,6 +40,7 @@ class Session:
         self.autocommit = str(self.parameters.pop("AUTOCOMMIT", "true")).lower() != "false"
         self.temporary: dict[str, Name] = {}
         self.touches_temporary = False
+        self.written: set[Name] = set()
         self.idle_since: float | None = time.monotonic()
         self._guard = threading.RLock()
         self._is_open = False
@@ -65,6 +66,10 @@ class Session:
         with self._guard:
             if self.idle_since is not None:
                 self._end(commit=False)
+
+    def interrupt(self) -> None:
+        """The statement that runs now."""
+        self._duck.interrupt()
 
     def close(self) -> None:
         """What is open is rolled back; temporary objects go."""
@@ -149,8 +154,10 @@ class Session:
     def _end(self, *, commit: bool) -> None:
         try:
             if self._has_begun:
-                self._duck.execute("commit" if commit else "rollback")
+                with self.account.history.committing(self.written if commit else ()):
+                    self._duck.execute("commit" if commit else "rollback")
         finally:
+            self.written = set()
             self._is_open = self._has_begun = self._has_failed = False
             self.account.write_lock.release(self)
 

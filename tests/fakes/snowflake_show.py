@@ -1,4 +1,4 @@
-"""`show grants` and `show warehouses`, which tell of an account that fakesnow has none of."""
+"""`show grants`, `show warehouses` and `show objects`, which tell of an account that fakesnow has none of."""
 
 import re
 from typing import TYPE_CHECKING, Final
@@ -8,9 +8,11 @@ from tests.fakes.snowflake_results import Answer
 if TYPE_CHECKING:
     from tests.fakes.snowflake_session import Session
 
-_GRANTS: Final = re.compile(r"show\s+grants\s+to\s+role\s+(\w+)", re.I)
+_GRANTS: Final = re.compile(r"show\s+grants\s+to\s+(?:database\s+)?role\s+([\w.]+)", re.I)
+_OBJECTS: Final = re.compile(r"show\s+terse\s+objects\s+in\s+schema\s+(\w+)\.(\w+)", re.I)
 _WAREHOUSES: Final = re.compile(r"show\s+warehouses", re.I)
 _GRANT_COLUMNS: Final = ["created_on", "privilege", "granted_on", "name", "granted_to", "grantee_name", "grant_option"]
+_OBJECT_COLUMNS: Final = ["created_on", "name", "kind", "database_name", "schema_name"]
 _WAREHOUSE_COLUMNS: Final = ["name", "state", "type", "size", "auto_suspend", "auto_resume", "resource_monitor"]
 
 
@@ -20,9 +22,12 @@ def show_account(session: "Session", text: str) -> Answer | None:
 
     if found := _GRANTS.match(text):
         grants = _scripted(session, text)
-        given = _of_an_owner(session) if grants is None else grants
+        own = [] if found.group(1).upper() == "PUBLIC" else _of_an_owner(session)
+        given = own if grants is None else grants
         rows = [(None, *grant, "ROLE", found.group(1).upper(), "false") for grant in given]
         return rows_of(session, _GRANT_COLUMNS, rows)
+    if found := _OBJECTS.match(text):
+        return rows_of(session, _OBJECT_COLUMNS, _objects(session, found.group(1).upper(), found.group(2).upper()))
     if _WAREHOUSES.match(text):
         stopped = session.account.is_suspended
         warehouse = [session.warehouse.upper(), "SUSPENDED" if stopped else "STARTED", "STANDARD", "X-Small", "60"]
@@ -35,6 +40,16 @@ def show_account(session: "Session", text: str) -> Answer | None:
 def _scripted(session: "Session", text: str) -> list[list[str]] | None:
     fault = session.account.faults.take("show", text)
     return None if fault is None else fault.rows
+
+
+def _objects(session: "Session", database: str, schema: str) -> list[tuple[str | None, ...]]:
+    """Those that the role has a privilege on: information_schema's."""
+    listing = (
+        "select null, table_name, case when table_type = 'VIEW' then 'VIEW' else 'TABLE' end, table_catalog,"
+        f' table_schema from "{database}"._fs_information_schema._fs_tables where table_schema = ? order by 2'
+    )
+    found = session.connection._duck_conn.execute(listing, [schema]).fetchall()
+    return [tuple(row) for row in found]
 
 
 def _of_an_owner(session: "Session") -> list[tuple[str, str, str]]:

@@ -6,7 +6,9 @@ import signal
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 
+from services.ingest.adapters import spool as spool_module
 from services.ingest.adapters.spool import open_spool
 from tests.conftest import wait_until
 from tests.ingest.segment_landing import batch
@@ -24,6 +26,20 @@ def test_rows_keep_their_order_whatever_the_batches(tmp_path: Path) -> None:
     assert [row["arrival"] for row in read] == list(range(21))
     assert [int(row["id"]) for row in read] == sorted(int(row["id"]) for row in read)
     assert not list(tmp_path.glob("segment-*"))
+
+
+def test_a_large_table_is_several_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool_module, "_ROWS_OF_A_GROUP", 2)
+    with open_spool(tmp_path) as spool:
+        monkeypatch.setattr(spool_module, "_BYTES_OF_A_FILE", 1)
+        for number in range(6):
+            spool.add(batch(TABLE, {"id": str(number)}))
+        monkeypatch.setattr(spool_module, "_BYTES_OF_A_FILE", 1_000_000)
+        for number in range(6, 11):
+            spool.add(batch(TABLE, {"id": str(number)}))
+        rows = spool.read_rows(TABLE)
+        read = [pq.read_table(file).column("arrival").to_pylist() for file in rows.files]
+    assert (rows.count, read) == (11, [[0, 1], [2, 3], [4, 5], [6, 7, 8, 9, 10]])
 
 
 def test_no_rows_are_no_file(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_what_is_not_compared_is_explained_in_the_docs() -> None:
 
 
 def test_each_engine_difference_is_one_dispatched_macro() -> None:
-    """Where SQL differs by engine: in macros/dialect, and how a transaction is opened. Each has both sides."""
+    """Where SQL differs by engine: in macros/dialect, and how keys are replaced at once. Each has both sides."""
     asks = re.compile(r"adapter\.type\(|target\.type|adapter\.dispatch\(\s*['\"](\w+)")
     found = {
         path.relative_to(MACROS.parent).as_posix(): asks.findall(path.read_text())

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
@@ -32,9 +31,9 @@ def statements(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
     stage = type(warehouse).stage
 
-    def note_stage(self: Any, connection: sa.Connection, name: str, rows: pa.Table) -> None:
+    def note_stage(self: Any, connection: sa.Connection, *staged: Any) -> None:
         noted.append("create temporary")  # DuckDB's staging goes past SQLAlchemy
-        stage(self, connection, name, rows)
+        stage(self, connection, *staged)
 
     monkeypatch.setattr(type(warehouse), "stage", note_stage)
     sa.event.listen(sa.Engine, "before_cursor_execute", note)
@@ -54,7 +53,7 @@ def test_nothing_that_commits_by_itself_comes_between_the_first_merge_and_the_ch
     job = FakeJob(on_check=lambda: statements.append("check"))
     score_accounts(job, warehouse, OllamaModel(settings), settings)
     assert [len(read_table(warehouse, table)) for table in _TABLES] == [2, 2, 1]
-    written = statements[statements.index("drop table") :]
+    written = statements[statements.index("create temporary") :]
     written = written[: written.index("commit") + 1]
     assert written.count("create temporary") == written.count("merge into") == 3
     after = written[written.index("merge into") :]

@@ -6,20 +6,30 @@ from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import fakesnow
 import pytest
+import snowflake.connector
 import sqlalchemy as sa
 
 from shared.errors import TerminalError
 from shared.settings import WarehouseSettings
-from shared.warehouse import MergeCounts, Warehouse, engine, merge_staged, open_warehouse, stage_rows
+from shared.warehouse import (
+    MergeCounts,
+    Warehouse,
+    engine,
+    merge_staged,
+    open_warehouse,
+    snowflake_connection,
+    stage_rows,
+)
 
 leads = sa.Table(
     "leads",
     sa.MetaData(),
     sa.Column("id", sa.String, primary_key=True),
-    sa.Column("score", sa.Integer),
+    sa.Column("score", sa.BigInteger),
     sa.Column("arr_usd", sa.Numeric(18, 2)),
     sa.Column("scored_at", sa.DateTime),
     sa.Column("is_open", sa.Boolean),
@@ -70,6 +80,34 @@ def test_an_error_rolls_everything_back(warehouse: Warehouse) -> None:
         assert connection.execute(sa.select(sa.func.count()).select_from(leads)).scalar_one() == 0
 
 
+def test_values_are_staged_as_they_are(warehouse: Warehouse) -> None:
+    odd = {
+        "id": "a\x00b \U0001f600 \u2028 \"quoted\" \\\\ 'x'; drop table leads",
+        "score": 2**62 + 1,
+        "arr_usd": Decimal("-9999999999999999.99"),
+        "scored_at": datetime(1, 1, 1, 0, 0, 0, 1),
+        "is_open": False,
+    }
+    merge(warehouse, odd, {**odd, "id": "12", "score": None, "arr_usd": None, "scored_at": None, "is_open": None})
+    with warehouse.outbound() as connection:
+        stored = connection.execute(sa.select(leads).order_by(leads.c.id)).all()
+    assert [tuple(row) for row in stored] == [("12", None, None, None, None), tuple(odd.values())]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("score", 1.5), ("score", "7"), ("score", True), ("score", 2**63), ("id", 5), ("id", "\ud800"), ("is_open", 1)],
+    ids=["fraction", "text", "bool", "too large", "number", "half a character", "one"],
+)
+def test_a_value_of_another_type_is_refused_and_not_made_to_fit(
+    warehouse: Warehouse, column: str, value: object
+) -> None:
+    with pytest.raises((TypeError, ValueError), match="(?s)^(?!.*other row)"):
+        merge(warehouse, {**lead("other row", 1)}, {**lead("a", 1), column: value})
+    with warehouse.outbound() as connection:
+        assert connection.execute(sa.select(sa.func.count()).select_from(leads)).scalar_one() == 0
+
+
 def test_readers_come_before_the_first_writer(tmp_path: Path) -> None:
     empty = open_warehouse(WarehouseSettings(GTM_DATA_DIR=tmp_path / "new"))  # type: ignore[call-arg]
     with empty.core() as connection:
@@ -112,6 +150,10 @@ def test_one_warehouse_serves_a_process_per_settings(tmp_path: Path) -> None:
     assert os.waitpid(child, 0)[1] == 0
 
 
+def _connect(*, statement_seconds: int, **arguments: Any) -> Any:
+    return snowflake.connector.connect(**arguments)
+
+
 @contextmanager
 def statements(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """A Snowflake that is DuckDB underneath, its settings in the environment; what it was asked, in lower case."""
@@ -119,6 +161,8 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         monkeypatch.setenv(f"SNOWFLAKE_{key}", "gtm")
     monkeypatch.setenv("GTM_WAREHOUSE", "snowflake")
     monkeypatch.setattr(engine, "_warehouses", {})  # its connections end with the test
+    # fakesnow stands in for the driver's own function: without the class that gives statements their time.
+    monkeypatch.setattr(snowflake_connection, "PatientConnection", _connect)
     asked: list[str] = []
 
     def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:

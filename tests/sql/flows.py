@@ -60,6 +60,7 @@ class Product:
     folder: Path
     model_url: str
     scoring: dict[str, Any] = field(default_factory=dict)
+    building: dict[str, Any] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     """Builds that should have succeeded: what they failed of. The flows go on with what is there."""
 
@@ -94,13 +95,14 @@ class Product:
             print(f"A build failed that should have succeeded: {self.failures[-1]}", flush=True)
 
     def try_build(self, job_id: str, *, project_dir: Path = REPOSITORY / "dbt_transform", **request: Any) -> None:
-        settings = TransformSettings(
-            GTM_DATA_DIR=self.folder / "var",
-            GTM_DBT_PROJECT_DIR=project_dir,
-            GTM_SCORING_WEIGHTS=REPOSITORY / "config" / "scoring_weights.yml",
-            GTM_AS_OF_DATE=date(2026, 3, 1),
-            GTM_DBT_THREADS=2,
-        )
+        given: dict[str, Any] = {
+            "GTM_DATA_DIR": self.folder / "var",
+            "GTM_DBT_PROJECT_DIR": project_dir,
+            "GTM_SCORING_WEIGHTS": REPOSITORY / "config" / "scoring_weights.yml",
+            "GTM_AS_OF_DATE": date(2026, 3, 1),
+            "GTM_DBT_THREADS": 2,
+        }
+        settings = TransformSettings(**given, **self.building)
         build_marts(RecordingJob(job_id, request), self.warehouse, settings, _Record())
 
     def score(self, job_id: str, **request: Any) -> dict[str, Any]:

@@ -1,9 +1,13 @@
 """What the product does on few days, on a warehouse that `flows.py` has filled; and what an operator does."""
 
+import re
 import shutil
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -14,20 +18,26 @@ from services.ingest.domain.schema_drift import SchemaChange
 from services.ingest.domain.sources import Reject, SourceBatch
 from services.scoring.adapters.outbound import read_leads
 from services.scoring.adapters.outbound_tables import SCHEMA, create_outbound_tables
+from services.scoring.adapters.witnesses import find_witnesses
 from services.transform.adapters.marts import count_stored_rows, drop_leftovers, read_stored_rows
 from services.transform.adapters.public_suffixes import create_public_suffixes
 from shared.doctor.snowflake import examine_snowflake
 from shared.errors import TerminalError
 from shared.settings import WarehouseSettings
 from shared.warehouse.setup import main_of
-from tests.conftest import REPOSITORY
+from shared.warehouse.tables import refuse_if_hidden
+from tests.conftest import REPOSITORY, wait_until
 from tests.ingest.segment_landing import batch
 from tests.sql.flows import COMPANIES, SCORED, Product, a_lead
+from tests.sql.wire import Wire
+
+_LATE: Final = batch("hubspot_contacts", {"id": "C-late", "email": "late@falkor.example"})
 
 
-def run_rare_ways(product: Product, folder: Path) -> None:
+def run_rare_ways(product: Product, folder: Path, wire: Wire) -> None:
     """What a pipeline does on few days: keyless and rejected rows, tombstones, an older release's tables, tiers by
-    capacity, leads of former prospects, dry runs, a build that fails, one from scratch."""
+    capacity, leads of former prospects, dry runs, a build that fails, one from scratch with clustered tables and a
+    larger warehouse, during which a load lands."""
     _land_the_unusual(product)
     _upgrade(product)
     product.score("scoring-3", limit=SCORED, dry_run=True, force=True)
@@ -36,11 +46,32 @@ def run_rare_ways(product: Product, folder: Path) -> None:
     product.score("scoring-4", limit=SCORED, force=True)
     product.score("scoring-4", limit=SCORED, force=True)  # a second attempt of the same job
     product.score("scoring-5", scope={"account_ids": [a_lead(product), "hubspot:none"]})
+    with product.warehouse.core() as connection:
+        refuse_if_hidden(connection, "analytics.dim_accounts")  # where no table of ours is listed
+    find_witnesses(product.warehouse, {a_lead(product)}, 2)  # of scorings whose model server fails
     read_leads(
         product.warehouse, limit=3, tier="A", min_score=1, cursor=read_leads(product.warehouse, limit=1).next_cursor
     )
     _fail_a_build(product, folder)
-    product.build("build-5", full_refresh=True)
+    product.building = {"GTM_DBT_WAREHOUSE_LARGE": "gtm_large_wh", "GTM_DBT_CLUSTER_EVENTS": True}
+    with _landing_when(wire, "base_hubspot__contacts", lambda: product.land("sync-10", _LATE)):
+        product.build("build-5", full_refresh=True)
+
+
+@contextmanager
+def _landing_when(wire: Wire, made: str, land: Callable[[], None]) -> Iterator[None]:
+    """`land` as soon as a relation of that name has been made, while the block goes on."""
+    begins = wire.record.stat().st_size
+    is_made = re.compile(rf"create[^;]{{0,80}}table[^;]{{0,40}}{made}\b", re.IGNORECASE)
+
+    def wait_and_land() -> None:
+        wait_until(lambda: is_made.search(wire.record.read_text()[begins:]) is not None, f"{made} is made", seconds=600)
+        land()
+
+    with ThreadPoolExecutor(1) as pool:
+        landed = pool.submit(wait_and_land)
+        yield
+        landed.result()
 
 
 def run_tools() -> None:
@@ -61,7 +92,7 @@ def _land_the_unusual(product: Product) -> None:
     rows = [{"id": str(number)} for number in range(3)]
     few = batch("hubspot_email_campaigns", *rows, is_scan=True)
     product.land("sync-5", few, ended=(few.table,), accept_volume=True)
-    product.land("sync-6", batch(few.table, rows[0], is_scan=True), ended=(few.table,))
+    product.land("sync-6", batch(few.table, rows[0], is_scan=True), ended=(few.table,), accept_volume=True)
     pair = {"deal_id": "D1", "contact_id": "C1"}
     product.land("sync-7", batch("hubspot_deal_contacts", pair, key=("deal_id", "contact_id")))
     product.land("sync-8", batch("hubspot_deal_contacts", key=("deal_id", "contact_id"), replaces=("deal_id", ["D1"])))

@@ -24,6 +24,7 @@ _NOT_OURS: Final = {
     exp.Attach: "ATTACH is DuckDB's",
     exp.Lambda: "a lambda: no function that the product uses takes one",
 }
+_NO_TEXT: Final = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.Round, exp.Floor, exp.Ceil, exp.Abs, exp.Length)
 _ESCAPES: Final = frozenset("\\'\"bfnrt0ux")  # after a backslash in a text: sql-reference/data-types-text
 _REGEX_FUNCTIONS: Final = (exp.RegexpLike, exp.RegexpReplace, exp.RegexpExtract, exp.RegexpFullMatch, exp.RegexpInstr)
 _NON_GREEDY: Final = re.compile(r"(?<!\\)[*+?}]\?")
@@ -100,7 +101,47 @@ def patterns(tree: exp.Expression) -> Iterator[str]:
                 yield f"a non-greedy quantifier in the pattern {pattern.name!r}"
 
 
-RULES: Final[tuple[Rule, ...]] = (refused_clauses, subqueries, aliases, reserved_names, patterns)
+def tried_casts(tree: exp.Expression) -> Iterator[str]:
+    """sql-reference/functions/try_cast: of text alone; DuckDB tries any type."""
+    for cast in tree.find_all(exp.TryCast):
+        tried = cast.this.unnest()
+        is_other_type = isinstance(tried, exp.Cast) and not tried.to.is_type(*exp.DataType.TEXT_TYPES)
+        if is_other_type or isinstance(tried, _NO_TEXT) or (isinstance(tried, exp.Literal) and not tried.is_string):
+            yield f"try_cast of what is no text: {_short(cast)}"
+
+
+def greatest_of_null(tree: exp.Expression) -> Iterator[str]:
+    """sql-reference/functions/{greatest,least}: null where one argument is; DuckDB leaves such an argument out."""
+    for call in tree.find_all(exp.Greatest, exp.Least):
+        for argument in (call.this, *call.expressions):
+            if not _is_never_null(argument):
+                yield f"{call.key} of {_short(argument)}, which may be null: coalesce it"
+
+
+def _is_never_null(value: exp.Expression) -> bool:
+    """By its form, or by the names of `NEVER_NULL`."""
+    if isinstance(value, exp.Literal | exp.Count):
+        return True
+    if isinstance(value, exp.Column):
+        return value.name.lower() in NEVER_NULL
+    if isinstance(value, exp.Coalesce):
+        return any(_is_never_null(one) for one in (value.this, *value.expressions))
+    if isinstance(value, exp.Greatest | exp.Least | exp.Binary | exp.DateAdd):
+        return all(_is_never_null(one) for one in (value.this, value.expression, *value.expressions) if one)
+    if isinstance(value, exp.Cast | exp.Paren | exp.Min | exp.Max | exp.Round | exp.DateTrunc | exp.TimestampTrunc):
+        return not isinstance(value, exp.TryCast) and _is_never_null(value.this)
+    return False
+
+
+RULES: Final[tuple[Rule, ...]] = (
+    refused_clauses,
+    subqueries,
+    aliases,
+    reserved_names,
+    patterns,
+    tried_casts,
+    greatest_of_null,
+)
 
 
 def of_tokens(sql: str) -> Iterator[str]:

@@ -62,7 +62,7 @@ def run_product(folder: Path) -> Run:
         with warehouse.core() as connection:
             catalog = read_catalog(connection)
         run_tools()
-        run_rare_ways(product, folder)
+        run_rare_ways(product, folder, wire)
     run = Run(wire, product.failures, sorted(sites_of_product() - reached), catalog)
     run.save(folder)
     return run

@@ -90,6 +90,10 @@ BAD = {
         "select deals.id from raw.deals as deals inner join raw.companies as deals on 1 = 1",
         "stands twice in one FROM",
     ),
+    "try_cast of a number": ("select try_cast(round(amount) as varchar) as amount from raw.deals", "no text"),
+    "try_cast of a moment": ("select try_cast(cast(at as date) as varchar) as day from raw.deals", "no text"),
+    "greatest of what may be null": ("select greatest(amount, 0) as amount from raw.deals", "may be null"),
+    "least of what may be null": ("select least(50, coalesce(score, points)) as score from raw.deals", "may be null"),
     "comparison with null": ("select id from raw.deals where name = null", "CV05"),
 }
 

@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
+from billiard.exceptions import SoftTimeLimitExceeded
 
 from services.ingest.adapters.raw_tables import create_raw_tables
 from services.ingest.domain.loads import LandedCounts
-from shared.errors import GtmError, TerminalError, TransientError
+from shared.errors import TerminalError, TransientError
+from shared.jobs.context import JobCancelled, LeaseLost
 from shared.settings import WarehouseSettings
 from shared.warehouse import Warehouse, open_warehouse, snowflake_staging
+from shared.warehouse.snowflake import SnowflakeWarehouse
 from shared.warehouse.snowflake_staging import staging_table
 from tests.conftest import REPOSITORY, wait_until
 from tests.emulator import SnowflakeEmulator, new_database, slow
@@ -130,10 +134,76 @@ def test_staging_that_another_attempt_took_away_is_tried_again(emulator: Snowfla
     assert land(landing)[CONTACTS] == LANDED
 
 
-def test_a_cancelled_or_refused_load_lands_nothing(landing: Landing) -> None:
-    with pytest.raises(GtmError):
-        land(landing, stops_with=TerminalError("no", code="internal-error", title="No"))
-    assert count(landing.warehouse, f"raw.{CONTACTS}") == 0 and staging(landing.warehouse) == []
+@pytest.mark.parametrize(
+    "end", [TerminalError("no", code="internal-error", title="No"), JobCancelled("job-1")], ids=["refused", "cancelled"]
+)
+def test_a_load_that_no_attempt_follows_leaves_nothing(
+    settings: WarehouseSettings, landing: Landing, end: Exception
+) -> None:
+    with pytest.raises(type(end)):
+        land(landing, stops_with=end)
+    other = SnowflakeWarehouse(settings)  # another process: its sessions have nothing to clear away
+    assert staging(other) == [] and count(other, f"raw.{CONTACTS}") == 0
+    other._engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "end", [LeaseLost("job-1"), pytest.param(SoftTimeLimitExceeded(), marks=slow)], ids=["lease", "time"]
+)
+def test_what_a_load_staged_is_the_next_attempts_and_no_bystander_takes_it_away(
+    emulator: SnowflakeEmulator, landing: Landing, end: Exception
+) -> None:
+    with pytest.raises(type(end)):
+        land(landing, stops_with=end)
+    with landing.warehouse.core() as connection:  # a reader of the same process, of the same pool
+        connection.exec_driver_sql("select 1")
+    (left,) = staging(landing.warehouse)
+    emulator.reset()
+    assert land(landing)[CONTACTS] == LANDED
+    assert staging(landing.warehouse) == []
+    assert {one["text"].split()[6].upper() for one in emulator.log("^create transient")} == {left}
+
+
+@slow
+def test_an_attempt_that_was_given_up_may_still_copy_its_file(
+    emulator: SnowflakeEmulator, settings: WarehouseSettings, landing: Landing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the rows were looked at, and before they are merged: no row comes twice."""
+    execute = sa.Connection.exec_driver_sql
+    other = SnowflakeWarehouse(settings)
+
+    def overtaken(connection: sa.Connection, statement: str, *arguments: Any, **options: Any) -> Any:
+        done = execute(connection, statement, *arguments, **options)
+        if statement.startswith("select count(*) from"):
+            monkeypatch.setattr(sa.Connection, "exec_driver_sql", execute)
+            (staged,) = staging(other)
+            with other.core(write=True) as second:
+                second.exec_driver_sql(f"insert into raw.{staged} select * from raw.{staged}")
+        return done
+
+    monkeypatch.setattr(sa.Connection, "exec_driver_sql", overtaken)
+    assert land(landing)[CONTACTS] == LANDED
+    assert count(landing.warehouse, f"raw.{CONTACTS}") == 50
+    other._engine.dispose()
+
+
+@slow
+def test_a_right_that_is_missing_on_staging_is_no_staging_that_is_gone(
+    emulator: SnowflakeEmulator, landing: Landing
+) -> None:
+    said = "SQL access control error:\nInsufficient privileges to operate on table 'GTM_STAGED_ABC'"
+    emulator.fail(at="statement", match="^merge into raw.hubspot_contacts", code="003001", message=said)
+    with pytest.raises(TerminalError) as refused:
+        land(landing)
+    assert refused.value.code == "warehouse-grant-missing"
+
+
+@slow
+def test_staging_that_can_not_be_dropped_keeps_none_of_the_other(emulator: SnowflakeEmulator, landing: Landing) -> None:
+    emulator.fail(at="statement", match="^drop table if exists .*contacts", code="003001")
+    land(landing, (CONTACTS, DEALS))
+    (left,) = staging(landing.warehouse)
+    assert "CONTACTS" in left
 
 
 def test_what_killed_workers_left_goes_a_day_later(landing: Landing, monkeypatch: pytest.MonkeyPatch) -> None:

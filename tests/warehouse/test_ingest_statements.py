@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import sqlalchemy as sa
 
 from services.ingest.adapters.loads import record_load, record_missing
@@ -12,6 +14,7 @@ from services.ingest.adapters.raw_tables import RAW_TABLES, create_raw_tables, l
 from services.ingest.adapters.row_hashes import rehash_older_rows
 from services.ingest.domain.loads import LandedCounts, Load
 from shared.warehouse import Warehouse
+from tests.emulator import SnowflakeEmulator
 from tests.ingest.segment_landing import Landing, batch
 
 CONTACTS = "hubspot_contacts"
@@ -98,3 +101,18 @@ def test_a_segment_lands_by_put_copy_and_one_merge(snowflake: Warehouse, tmp_pat
     merges = [one for one in asked if one.startswith(f"merge into raw.{CONTACTS}")]
     assert len(merges) == 3 and all("stored.source_record_id between" in one for one in merges)
     assert [one.split()[0] for one in asked if one.startswith(("put", "copy"))] == ["put", "copy"] * 4
+
+
+def test_a_table_of_several_files_is_one_copy(
+    snowflake: Warehouse, emulator: SnowflakeEmulator, tmp_path: Path
+) -> None:
+    files = [tmp_path / f"{number}.parquet" for number in range(3)]
+    for number, file in enumerate(files):
+        pq.write_table(pa.table({"id": [f"{number}-{place}" for place in range(number + 1)]}), file)
+    emulator.reset()
+    with snowflake.core(write=True) as connection:
+        snowflake.load_parquet(connection, "rows_of_files", files, owner="job-1")
+        found = connection.exec_driver_sql("select id from rows_of_files order by id").scalars().all()
+    assert found == ["0-0", "1-0", "1-1", "2-0", "2-1", "2-2"]
+    kinds = emulator.statements()["by_kind"]
+    assert (kinds["put"], kinds["copy"]) == (3, 1)

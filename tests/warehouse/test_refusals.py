@@ -53,7 +53,7 @@ def test_nobody_answers(settings: WarehouseSettings) -> None:
 STATEMENTS = [
     ({"at": "warehouse", "state": "suspended"}, "warehouse-suspended", "alter warehouse gtm set auto_resume = true"),
     ({"at": "statement", "match": "leads", "code": "090073"}, "warehouse-suspended", "alter resource monitor"),
-    ({"at": "grant", "table": "PUBLIC.LEADS"}, "warehouse-grant-missing", "grant select, insert, update, delete on"),
+    ({"at": "grant", "table": "PUBLIC.LEADS"}, "warehouse-grant-missing", "lacks a privilege on the table"),
     ({"at": "statement", "match": "leads", "code": "002003"}, "warehouse-object-missing", "gtm warehouse init"),
     ({"at": "statement", "match": "leads", "code": "000630"}, "warehouse-statement-timeout", "STATEMENT_TIMEOUT"),
     ({"at": "statement", "match": "leads", "code": "000904"}, "warehouse-statement-refused", "query id"),
@@ -99,7 +99,8 @@ def test_what_passes_by_itself(emulator: SnowflakeEmulator, snowflake: Warehouse
 def test_a_throttled_request_is_sent_again_for_a_while(
     emulator: SnowflakeEmulator, settings: WarehouseSettings
 ) -> None:
-    """By the driver, with the same request id, which is run once."""
+    """By the driver, with the same request id, which is run once. Whether one without any answer was carried out
+    is not known, nor what its session has open: it does not go back into the pool."""
     hasty = SnowflakeWarehouse(settings.model_copy(update={"snowflake_network_timeout_seconds": 1}))
     with hasty.core() as connection:
         connection.exec_driver_sql("create schema if not exists public")
@@ -112,6 +113,21 @@ def test_a_throttled_request_is_sent_again_for_a_while(
     with pytest.raises(TransientError) as refused, hasty.core() as connection:
         connection.execute(sa.text("insert into public.leads select 2"))
     assert refused.value.code == "warehouse-unreachable"
+    emulator.reset()
+    with hasty.core() as connection:
+        connection.execute(sa.text("select 1"))
+    assert emulator.statements()["logins"] == 1
+    hasty._engine.dispose()
+
+
+def test_a_statement_may_take_longer_than_a_request_is_sent_again(
+    emulator: SnowflakeEmulator, settings: WarehouseSettings
+) -> None:
+    """The driver by itself asks Snowflake to abort it then; how long it may take is STATEMENT_TIMEOUT's business."""
+    hasty = SnowflakeWarehouse(settings.model_copy(update={"snowflake_network_timeout_seconds": 1}))
+    emulator.fail(at="statement", match="1 as slow_one", seconds=1.2)
+    with hasty.core() as connection:
+        assert connection.execute(sa.text("select 1 as slow_one")).scalar_one() == 1
     hasty._engine.dispose()
 
 

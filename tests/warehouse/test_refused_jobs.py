@@ -48,7 +48,8 @@ def test_login_grant_and_lock(sync: Sync, emulator: SnowflakeEmulator) -> None:
     emulator.fail(at="grant", table="RAW.LOADS", times=0)
     job = sync()
     assert (job.state, (job.error or {})["code"]) == ("failed", "warehouse-grant-missing")
-    assert "to role gtm" in (job.error or {})["detail"]
+    detail = (job.error or {})["detail"]
+    assert "Role gtm lacks a privilege on the table" in detail and "gtm doctor" in detail
     emulator.reset()
     emulator.fail(at="statement", match="create table", code="000625")
     job = sync()

@@ -32,7 +32,8 @@ def database() -> str:
 
 @contextmanager
 def session(emulator: SnowflakeEmulator, database: str, **options: Any) -> Iterator[Ask]:
-    options = {"network_timeout": 2, "login_timeout": 5, "session_parameters": {"QUERY_TAG": "test"}, **options}
+    # The driver's own network_timeout is a limit of a whole statement, too.
+    options = {"network_timeout": 10, "login_timeout": 5, "session_parameters": {"QUERY_TAG": "test"}, **options}
     who = {"user": "gtm", "password": "any", "account": "gtm", "warehouse": "wh", "role": "loader"}
     where = {"host": "127.0.0.1", "port": emulator.port, "protocol": "http", "database": database}
     with snowflake.connector.connect(**who, **where, **options) as connection:

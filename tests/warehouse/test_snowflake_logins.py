@@ -160,11 +160,20 @@ def test_names_can_not_carry_sql() -> None:
             of(**{f"SNOWFLAKE_{name}": "x; drop database gtm"})
 
 
+def test_the_schema_of_the_marts_is_no_choice() -> None:
+    assert of(SNOWFLAKE_SCHEMA="ANALYTICS").snowflake_schema == "ANALYTICS"
+    with pytest.raises(ValidationError, match="SNOWFLAKE_DATABASE"):
+        of(SNOWFLAKE_SCHEMA="marts")
+
+
 def test_what_every_session_is_told() -> None:
     found = arguments(of(**PASSWORD, GTM_SNOWFLAKE_STATEMENT_TIMEOUT_SECONDS=60))
     assert found["session_parameters"] == {
         "QUERY_TAG": "t",
         "TIMEZONE": "UTC",
+        "TIMESTAMP_TYPE_MAPPING": "TIMESTAMP_NTZ",
+        "TIMESTAMP_INPUT_FORMAT": "AUTO",
+        "DATE_INPUT_FORMAT": "AUTO",
         "STATEMENT_TIMEOUT_IN_SECONDS": 60,
         "LOCK_TIMEOUT": 900,
         "ABORT_DETACHED_QUERY": True,
@@ -172,15 +181,30 @@ def test_what_every_session_is_told() -> None:
     assert (found["login_timeout"], found["network_timeout"], found["autocommit"]) == (30, 120, False)
 
 
-def test_dbt_gets_the_same_and_nothing_else(tmp_path: Path) -> None:
+def test_dbt_takes_every_key_that_we_take(tmp_path: Path) -> None:
+    """Read by us: of files it takes PEM alone. What does not begin with a dash it reads as base64 of DER."""
+    raw, shut = tmp_path / "key.der", tmp_path / "shut.p8"
+    raw.write_bytes(der())
+    shut.write_bytes(pem(b"sesame"))
+    sesame = {"GTM_SNOWFLAKE_PRIVATE_KEY_PASSPHRASE": "sesame"}
+    for given in (
+        of(GTM_SNOWFLAKE_PRIVATE_KEY_FILE=raw),
+        of(GTM_SNOWFLAKE_PRIVATE_KEY_FILE=shut, **sesame),
+        of(GTM_SNOWFLAKE_PRIVATE_KEY=pem(b"sesame").decode().replace("\n", "\\n"), **sesame),
+        of(GTM_SNOWFLAKE_PRIVATE_KEY=base64.b64encode(der()).decode()),
+    ):
+        told = dbt_environment(given)
+        assert told["GTM_SNOWFLAKE_PRIVATE_KEY_FILE"] == "" and "sesame" not in told.values()
+        assert told["DBT_ENV_SECRET_SNOWFLAKE_PASSPHRASE"] == ""
+        read = load_der_private_key(base64.b64decode(told["DBT_ENV_SECRET_SNOWFLAKE_PRIVATE_KEY"], validate=True), None)
+        assert isinstance(read, rsa.RSAPrivateKey) and read.private_numbers() == KEY.private_numbers()
+
+
+def test_dbt_gets_the_same_and_nothing_else() -> None:
     """Every name that the profile reads is given, so that no credential can come from elsewhere; secrets by names that
     dbt keeps out of its logs."""
-    key = tmp_path / "key.p8"
-    key.write_bytes(pem())
-    by_key = dbt_environment(of(GTM_SNOWFLAKE_PRIVATE_KEY_FILE=key, SNOWFLAKE_PASSWORD="not-sent"))
-    assert by_key["GTM_SNOWFLAKE_PRIVATE_KEY_FILE"] == str(key) and "not-sent" not in by_key.values()
-    inline = dbt_environment(of(GTM_SNOWFLAKE_PRIVATE_KEY=pem().decode().replace("\n", "\\n")))
-    assert inline["DBT_ENV_SECRET_SNOWFLAKE_PRIVATE_KEY"] == pem().decode().strip()
+    by_key = dbt_environment(of(GTM_SNOWFLAKE_PRIVATE_KEY=pem().decode(), SNOWFLAKE_PASSWORD="not-sent"))
+    assert "not-sent" not in by_key.values()
     by_token = dbt_environment(of(GTM_SNOWFLAKE_AUTH="oauth", GTM_SNOWFLAKE_OAUTH_TOKEN="tok"))
     assert (by_token["GTM_SNOWFLAKE_AUTHENTICATOR"], by_token["DBT_ENV_SECRET_SNOWFLAKE_TOKEN"]) == ("oauth", "tok")
     by_password = dbt_environment(of(**PASSWORD))

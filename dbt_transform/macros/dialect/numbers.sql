@@ -1,12 +1,11 @@
-{# A whole number as people read it: 1,250,000. #}
+{#
+    A whole number as people read it: 1,250,000. By its digits from the last one on, in threes: DuckDB and Snowflake format
+    in different words.
+#}
 {% macro with_thousands(number) -%}
-    {{ adapter.dispatch('with_thousands')(number) }}
-{%- endmacro %}
-
-{% macro default__with_thousands(number) -%}
-    trim(to_char({{ number }}, '999,999,999,999,999,999'))
-{%- endmacro %}
-
-{% macro duckdb__with_thousands(number) -%}
-    format('{:,}', cast({{ number }} as bigint))
+    {%- set digits = "reverse(cast(cast(" ~ number ~ " as bigint) as varchar))" -%}
+    reverse(rtrim(
+        {%- for group in range(6) %}
+        substr({{ digits }}, {{ 3 * group + 1 }}, 3){{ " || ',' ||" if not loop.last }}
+        {%- endfor %}, ','))
 {%- endmacro %}

@@ -22,7 +22,7 @@
 #}
 {% macro checked_rows(source_system, plural, columns, checks=[], salesforce_key=none) -%}
 landed as (
-    select * from {{ source("raw", source_system ~ "_" ~ plural) }}
+    select * from {{ landed_table(source_system ~ "_" ~ plural) }}
 ),
 
 {{ checked_ctes(source_system, columns, checks, salesforce_key) }}
@@ -37,7 +37,7 @@ landed as (
 {% macro new_checked_rows(source_system, plural, columns, checks) -%}
 landed as (
     select records.*
-    from {{ source("raw", source_system ~ "_" ~ plural) }} as records
+    from {{ landed_table(source_system ~ "_" ~ plural) }} as records
     {%- if is_incremental() %}
     left join (
         select distinct

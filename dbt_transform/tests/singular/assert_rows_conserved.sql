@@ -5,7 +5,7 @@ with counted as (
     {%- for table in tables %}
     select
         '{{ source_system }}_{{ table }}' as source_table,
-        (select count(*) from {{ source("raw", source_system ~ "_" ~ table) }}) as raw_rows,
+        (select count(*) from {{ landed_table(source_system ~ "_" ~ table) }}) as raw_rows,
         (select count(*) from {{ ref("stg_" ~ source_system ~ "__" ~ table) }}) as staged_rows,
         (
             select count(distinct source_system || '|' || source_record_id) from {{ ref("quarantine_rows") }}

@@ -29,6 +29,7 @@ _REJECT_SCHEMA = pa.schema(
 _REPLACED_SCHEMA = pa.schema([("field", pa.string()), ("text", pa.string()), (ARRIVAL, pa.int64())])
 _HELD_SCHEMA = pa.schema([(RECORD_KEY, pa.string()), (IS_SCAN, pa.bool_())])
 _REJECT_CHARACTERS: Final = 10_000
+_BYTES_OF_A_FILE: Final = 150_000_000  # Snowflake copies a file with one thread, and advises 100 to 250 MB
 _ROWS_OF_A_GROUP: Final = 50_000  # smaller batches, such as pages of a CRM, are written together
 _LOCK = ".lock"
 
@@ -141,11 +142,13 @@ class SpooledRows:
 
 
 class _ParquetFile:
-    """Written a row group at a time; holds at most one group and one batch in memory."""
+    """Written a row group at a time, on into another file where one has grown large; holds at most one group and one
+    batch in memory."""
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self.path = path
+        self.paths: list[Path] = []
         self.count = 0
+        self._path = path
         self._schema = schema
         self._waiting: list[pa.Table] = []
         self._waiting_rows = 0
@@ -161,24 +164,32 @@ class _ParquetFile:
     def finish(self) -> None:
         if self._waiting_rows:
             self._flush()
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        self._close()
 
     def _flush(self) -> None:
         if self._writer is None:
             unique = (RECORD_KEY, UPDATED_AT, ARRIVAL, "id", "reject_id", "content")
             repeating = [name for name in self._schema.names if name not in unique]
-            self._writer = pq.ParquetWriter(self.path, self._schema, compression="snappy", use_dictionary=repeating)
+            self.paths.append(self._path.with_suffix(f".{len(self.paths)}.parquet"))
+            self._writer = pq.ParquetWriter(
+                self.paths[-1], self._schema, compression="snappy", use_dictionary=repeating
+            )
         self._writer.write_table(pa.concat_tables(self._waiting), row_group_size=2 * _ROWS_OF_A_GROUP)
         self._waiting, self._waiting_rows = [], 0
+        if self.paths[-1].stat().st_size >= _BYTES_OF_A_FILE:
+            self._close()
+
+    def _close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
 
 
 def _finish(file: _ParquetFile | None) -> SpooledRows:
     if file is None:
         return SpooledRows(0, ())
     file.finish()
-    return SpooledRows(file.count, (file.path,))
+    return SpooledRows(file.count, file.paths)
 
 
 def _to_reject_row(table: str, reject: Reject) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from services.scoring.adapters.outbound_tables import (
     read_table_names,
 )
 from services.scoring.domain.history import add_history, to_history_row, to_shown_change
-from shared.warehouse import Warehouse, merge_staged, stage_rows
+from shared.warehouse import Warehouse, in_values, merge_staged, stage_rows, to_parameter
 
 _AT_ONCE: Final = 2_000  # leads in memory
 TELLS_MORE: Final = "stored.changed <> offered.changed or stored.tier <> offered.tier"
@@ -133,8 +133,9 @@ def _to_pairs(
 ) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """Each lead as it is, and as it is to be."""
     columns = present_columns(connection, lead_scores)
-    statement = sa.select(*columns).where(lead_scores.c.account_id.in_(list(ids))).order_by(lead_scores.c.account_id)
-    leads = [dict(row) for row in connection.execute(statement).mappings()]
+    among = sa.text(in_values(connection, "account_id", "wanted"))
+    statement = sa.select(*columns).where(among).order_by(lead_scores.c.account_id)
+    leads = [dict(row) for row in connection.execute(statement, {"wanted": to_parameter(ids)}).mappings()]
     reasons = [wanted[lead["account_id"]] for lead in leads]
     return [
         (lead, {**lead, "is_active": reason is None, "inactive_reason": reason})
@@ -144,10 +145,10 @@ def _to_pairs(
 
 def read_history(connection: sa.Connection, ids: Sequence[str], job_id: str) -> dict[str, dict[str, Any]]:
     """What this job has told of these leads already: its row takes in both changes."""
-    statement = sa.select(lead_score_history).where(
-        lead_score_history.c.job_id == job_id, lead_score_history.c.account_id.in_(list(ids))
-    )
-    return {row["account_id"]: dict(row) for row in connection.execute(statement).mappings()}
+    among = sa.text(in_values(connection, "account_id", "wanted"))
+    statement = sa.select(lead_score_history).where(lead_score_history.c.job_id == job_id, among)
+    rows = connection.execute(statement, {"wanted": to_parameter(ids)}).mappings()
+    return {row["account_id"]: dict(row) for row in rows}
 
 
 def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import pyarrow as pa
 import sqlalchemy as sa
 
 from services.scoring.adapters.upserts import read_stored_leads, storable, to_reject_rows, upsert_batch
@@ -17,12 +16,9 @@ from services.scoring.domain.written_off import Outcome, Superseded, WrittenOff,
 from shared.logging import get_logger
 from shared.warehouse import Warehouse
 
-# Arrow's own pool keeps some 30 MB in a process that stages a few hundred rows now and then.
-pa.set_memory_pool(pa.system_memory_pool())
-
 log = get_logger(__name__)
 # What a value can bring about that no column takes; a full disk or a lost connection is none of these.
-_OF_A_ROW: Final = (ValueError, TypeError, OverflowError, ArithmeticError, pa.ArrowException, sa.exc.DataError)
+_OF_A_ROW: Final = (ValueError, TypeError, OverflowError, ArithmeticError, sa.exc.DataError)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from services.scoring.adapters.outbound_tables import lead_score_history, lead_scores, present_columns
 from shared.errors import InvalidRequest, NotFound
 from shared.warehouse import Warehouse
+from shared.warehouse.tables import refuse_if_hidden
 
 _JSON_COLUMNS = ("reasons", "factors", "claims", "changed")
 _DETAILS = ("factors", "llm_answer", "pitch_template")  # long: only one lead's answer has them
@@ -139,6 +140,7 @@ def read_leads(
 
     Raises:
         InvalidRequest: `cursor-invalid`.
+        TerminalError: `warehouse-object-missing`: on Snowflake the table is not there, or the role may not read it.
     """
     statement = sa.select().order_by(lead_scores.c.lead_score.desc(), lead_scores.c.account_id)
     if tier is not None:
@@ -152,6 +154,7 @@ def read_leads(
     with warehouse.outbound() as connection:
         columns = [column for column in present_columns(connection, lead_scores) if column.name not in _DETAILS]
         if not columns:
+            refuse_if_hidden(connection, lead_scores.fullname)
             return LeadPage(items=[])
         if not include_inactive and any(column is lead_scores.c.is_active for column in columns):
             statement = statement.where(lead_scores.c.is_active)
@@ -168,6 +171,8 @@ def read_lead(warehouse: Warehouse, account_id: str) -> LeadDetail:
     """
     with warehouse.outbound() as connection:
         columns = present_columns(connection, lead_scores)
+        if not columns:
+            refuse_if_hidden(connection, lead_scores.fullname)
         lead = sa.select(*columns).where(lead_scores.c.account_id == account_id)
         row = connection.execute(lead).mappings().first() if columns else None
         if row is None:

@@ -54,7 +54,7 @@ _TABLES: Final = (
 _REMEMBER: Final = """
 insert into analytics_staging.load_records (load_id, source_system, source_record_id, noted_at)
 select distinct :load_id, members.source_system, members.source_record_id, cast(:now as timestamp)
-from raw.{table} as changed
+from raw.{table}{raw_at} as changed
 inner join analytics_staging.{way} and found.source_system = changed.source_system
 inner join analytics_staging.int_accounts_matched as members on found.account_id = members.account_id
 left join analytics_staging.load_records as known
@@ -72,10 +72,12 @@ where records.load_id = :load_id"""
 
 class LoadChanges:
     """Of one load that is being built. `loads` are all that the build takes up; those of changed records count for its
-    accounts like the load itself, since the build that was theirs may have failed."""
+    accounts like the load itself, since the build that was theirs may have failed. RAW is read as dbt reads it:
+    `raw_at` is what the warehouse's reservation gives."""
 
-    def __init__(self, warehouse: Warehouse, load_id: str, loads: Sequence[str]) -> None:
+    def __init__(self, warehouse: Warehouse, load_id: str, loads: Sequence[str], raw_at: str = "") -> None:
         self._warehouse = warehouse
+        self._raw_at = raw_at
         self.load_id = load_id
         self._loads = tuple(loads)
 
@@ -84,7 +86,10 @@ class LoadChanges:
         """RAW tables with rows that one of the loads was the last to change. By the rows: a sync that was killed after
         its commit and tried again counts them as unchanged."""
         with self._warehouse.core() as connection:
-            named = sa.text("select distinct source_table from raw.loads where load_id in :loads order by source_table")
+            named = sa.text(
+                f"select distinct source_table from raw.loads{self._raw_at}"
+                " where load_id in :loads order by source_table"
+            )  # nosec B608 - the clause is the warehouse's
             read = connection.scalars(_among(named), {"loads": self._loads}).all()
             return [table for table in read if self._has_rows(connection, table)]
 
@@ -100,7 +105,9 @@ class LoadChanges:
             values = {"load_id": self.load_id, "loads": loads, "now": _now()}
             for table in tables:
                 for way in _WAYS.get(table, ()):
-                    connection.execute(_among(sa.text(_REMEMBER.format(table=table, way=way))), values)
+                    connection.execute(
+                        _among(sa.text(_REMEMBER.format(table=table, way=way, raw_at=self._raw_at))), values
+                    )
 
     def publish(self) -> int:
         """Write the load's rows of `analytics.load_accounts` anew, and forget old loads; the number of accounts."""
@@ -115,11 +122,14 @@ class LoadChanges:
             return int(connection.execute(counted, values).scalar_one())
 
     def _loads_that_count(self, connection: sa.Connection) -> tuple[str, ...]:
-        named = sa.text("select distinct load_id from raw.loads where load_id in :loads and mode = 'records'")
+        named = sa.text(
+            f"select distinct load_id from raw.loads{self._raw_at} where load_id in :loads and mode = 'records'"
+        )  # nosec B608 - likewise
         return tuple({self.load_id, *connection.scalars(_among(named), {"loads": self._loads})})
 
     def _has_rows(self, connection: sa.Connection, table: str) -> bool:
-        found = sa.text(f"select 1 from raw.{table} where load_id in :loads limit 1")  # nosec B608 - out of raw.loads
+        rows = f"raw.{table}{self._raw_at}"
+        found = sa.text(f"select 1 from {rows} where load_id in :loads limit 1")  # nosec B608 - out of raw.loads
         return connection.execute(_among(found), {"loads": self._loads}).first() is not None
 
 

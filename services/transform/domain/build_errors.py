@@ -178,8 +178,8 @@ def _known_trouble(node: str, message: str, extensions: dict[str, Any]) -> GtmEr
         return refused
     if _MISSING_OBJECT.search(message):
         return TerminalError(
-            f"{node}: {_one_line(message)} Check that a sync has landed data, that SNOWFLAKE_DATABASE and "
-            "SNOWFLAKE_SCHEMA are right, and that SNOWFLAKE_ROLE may read it: `grant usage on database <database> to "
+            f"{node}: {_one_line(message)} Check that a sync has landed data, that SNOWFLAKE_DATABASE is "
+            "right, and that SNOWFLAKE_ROLE may read it: `grant usage on database <database> to "
             "role <role>; grant usage on all schemas in database <database> to role <role>; grant select on all tables "
             "in schema raw to role <role>;`.",
             code="warehouse-object-missing",

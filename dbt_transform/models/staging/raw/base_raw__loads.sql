@@ -17,4 +17,4 @@ select
     deleted,
     loaded_at,
     {{ audit_columns() }}
-from {{ source("raw", "loads") }}
+from {{ landed_table("loads") }}
