@@ -134,6 +134,30 @@ def test_a_connection_that_was_closed_while_idle_costs_no_try(
         with_model(ollama.url, twice, **once)
 
 
+def test_a_server_that_closes_without_a_word_is_asked_over_a_new_connection() -> None:
+    closed = asyncio.Queue[None]()
+
+    async def answer_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"{}")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+        closed.put_nowait(None)
+
+    async def ask_thrice() -> None:
+        server = await asyncio.start_server(answer_once, "127.0.0.1", 0)
+        http = ModelHttp(None)
+        async with server:
+            for _ in range(3):
+                port = server.sockets[0].getsockname()[1]
+                assert (await http.call(f"http://127.0.0.1:{port}", "/api/chat", {}, 5)).is_answer
+                await closed.get()
+        await http.close()
+
+    asyncio.run(ask_thrice())
+
+
 def test_bytes_after_an_answer_are_no_answer_to_the_next_question(ollama: FakeOllama) -> None:
     def crowded(request: dict[str, Any]) -> Reply:
         foreign = Reply(200, b'{"message": {"content": "of somebody else"}, "done": true}', JSON)

@@ -61,7 +61,8 @@ class JobAttempts:
 
     def note(self, begun: Mapping[str, int], ended: Collection[str], *, is_place: bool) -> None:
         with fenced_write(self._database, self._job_id, self._fence) as session:
-            self._forget(session, [*begun, *ended])
+            # A first attempt has no row yet.
+            self._forget(session, [*(one for one, count in begun.items() if count > 1), *ended])
             rows = [{"job_id": self._job_id, "account_id": one, "attempts": count} for one, count in begun.items()]
             if rows:
                 session.execute(sa.insert(AccountAttempt), rows)

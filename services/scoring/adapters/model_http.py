@@ -7,6 +7,7 @@ worker makes thousands of them a minute.
 import asyncio
 import importlib.util
 import json
+import select
 import ssl
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -102,6 +103,7 @@ class ModelHttp:
         async with self._connection(request.url.origin, sent) as connection:
             response = await connection.handle_async_request(request)
             sent.is_stale = False
+            sent.socket = sent.socket or response.extensions["network_stream"].get_extra_info("socket")
             try:
                 headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
                 return Received(url, response.status, headers, _parse(await _read(response, url)))
@@ -113,15 +115,16 @@ class ModelHttp:
         """The one that was used last, which is the likeliest to be open still; else a new one, and a new one where that
         one turned out to be closed."""
         idle, now = self._idle.setdefault(str(origin), []), asyncio.get_running_loop().time()
-        kept = None if sent.is_stale else await _take_open(idle)
+        kept = None if sent.is_stale else await _take_open(idle, now)
         sent.is_stale = kept is not None and now - kept.since >= _STALE_SECONDS
+        sent.socket = kept.socket if kept else None
         connection = kept.connection if kept else _connect(origin)
         try:
             yield connection
         finally:
             sent.is_sent = sent.is_sent or not connection.info().startswith("CONNECTI")
             if connection.is_idle() and not connection.is_closed() and not _has_more(connection):
-                idle.append(_Idle(connection, asyncio.get_running_loop().time()))
+                idle.append(_Idle(connection, sent.socket, asyncio.get_running_loop().time()))
             else:
                 await connection.aclose()
 
@@ -147,23 +150,37 @@ class _Sent:
 
     is_sent: bool = False
     is_stale: bool = False
+    socket: Any = None
+    """Of the connection that it went by, once it answered."""
 
 
 @dataclass(frozen=True)
 class _Idle:
-    """A kept connection, and since when nothing goes over it (the loop's time)."""
+    """A kept connection, its socket, and since when nothing goes over it (the loop's time)."""
 
     connection: httpcore.AsyncHTTPConnection
+    socket: Any
     since: float
+
+    def is_open(self, now: float) -> bool:
+        """Not idle for too long, and nothing to be read: that is the server's end of the connection.
+
+        httpcore's `has_expired` tells the same, and asks for peer and TLS before every question: 3 % of its CPU.
+        """
+        if now - self.since >= _KEEP_ALIVE_SECONDS:
+            return False
+        poll = select.poll()
+        poll.register(self.socket.fileno(), select.POLLIN)
+        return not poll.poll(0)
 
 
 def _connect(origin: httpcore.Origin) -> httpcore.AsyncHTTPConnection:
     return httpcore.AsyncHTTPConnection(origin, _certificates(), _KEEP_ALIVE_SECONDS)
 
 
-async def _take_open(idle: list[_Idle]) -> _Idle | None:
+async def _take_open(idle: list[_Idle], now: float) -> _Idle | None:
     while idle:
-        if not (kept := idle.pop()).connection.has_expired():
+        if (kept := idle.pop()).is_open(now):
             return kept
         await kept.connection.aclose()
     return None

@@ -9,7 +9,7 @@ from services.scoring.adapters.plan import PlanQuery, ScoringPlan, read_page
 from services.scoring.domain.profile import AccountProfile
 from shared.warehouse import Warehouse
 
-SLICE_ACCOUNTS: Final = 250
+SLICE_ACCOUNTS: Final = 384
 WINDOW_ACCOUNTS: Final = 32  # whose turn comes together: about as many are asked about one by one after a crash
 
 
