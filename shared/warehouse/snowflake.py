@@ -20,6 +20,7 @@ from shared.warehouse.snowflake_staging import (
     stage_table,
     staging_gone,
 )
+from shared.warehouse.snowflake_transaction import ensure_kept
 
 _CORE_STAGE_SCHEMA = "raw"
 _OUTBOUND_STAGE_SCHEMA = "reverse_etl_outbound"
@@ -58,6 +59,7 @@ class SnowflakeWarehouse:
                         self._ensure_schema(connection, stage_schema)
                         _use_schema(connection, stage_schema)
                     yield connection
+                    ensure_kept(connection)
             except BaseException as error:
                 if is_staging_gone(error):
                     end_staging(connection, None)

@@ -22,6 +22,7 @@ from shared.warehouse.query_tag import APPLICATION, current_query_tag
 from shared.warehouse.snowflake_errors import explain_refusal, is_of_a_value, is_session_lost
 from shared.warehouse.snowflake_keys import read_private_key
 from shared.warehouse.snowflake_session import PatientConnection
+from shared.warehouse.snowflake_transaction import guard_transactions
 
 # A session ends after four idle hours; younger ones meet that only when somebody ends them.
 _SESSION_SECONDS: Final = 3600
@@ -160,6 +161,7 @@ def create_engine(settings: WarehouseSettings) -> sa.Engine:
     sa.event.listen(engine, "connect", _note_tag)
     sa.event.listen(engine, "checkout", _tag_session)
     sa.event.listen(engine, "handle_error", _note_lost_session)
+    guard_transactions(engine)
     return watch(engine)
 
 

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from shared.errors import GtmError, TransientError
 from shared.logging import get_logger
+from shared.warehouse.snowflake_transaction import COUNTED
 
 log = get_logger(__name__)
 
@@ -47,7 +48,7 @@ def stage_files(connection: sa.Connection, name: str, files: Sequence[Path], own
         f"create transient table if not exists {staged} ({_columns(pq.read_schema(files[0]))})"
         " data_retention_time_in_days = 0"
     )
-    _copy(connection, staged, files, overwrite=False)
+    _copy(connection, staged, files, overwrite=False, is_counted=True)
     rows = sum(pq.read_metadata(file).num_rows for file in files)
     # No copy is made. A view would need another privilege than a table.
     connection.exec_driver_sql(f"create or replace temporary table {name} clone {staged}")
@@ -147,14 +148,17 @@ def _columns(schema: pa.Schema) -> str:
     return ", ".join(f"{field.name} {column_type(field.type)}" for field in schema)
 
 
-def _copy(connection: sa.Connection, table: str, files: Sequence[Path], *, overwrite: bool) -> None:
-    """As text, since the dialect's CopyInto can't match by name."""
+def _copy(
+    connection: sa.Connection, table: str, files: Sequence[Path], *, overwrite: bool, is_counted: bool = False
+) -> None:
+    """As text, since the dialect's CopyInto can't match by name. `is_counted`: who calls looks whether all came."""
     for file in files:
         path = str(file.resolve()).replace("'", "\\'")
         connection.exec_driver_sql(
             f"put 'file://{path}' @%{table} auto_compress = false overwrite = {'true' if overwrite else 'false'}"
         )
-    connection.exec_driver_sql(f"copy into {table} from @%{table} {_COPY}")
+    copy = f"copy into {table} from @%{table} {_COPY}"
+    connection.exec_driver_sql(copy, execution_options={COUNTED: is_counted})
 
 
 def _left_behind(connection: sa.Connection, owners: set[str]) -> set[str]:

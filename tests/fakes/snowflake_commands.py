@@ -185,6 +185,7 @@ def _about(session: "Session", listed: str) -> Answer:
         "region": "EMULATOR",
         "version": "9.36.1",
         "session": str(id(session)),
+        "transaction": session.transaction,
         "available_roles": f'["{session.role.upper()}"]',
     }
     asked = re.findall(r"current_(\w+)\(\)(?:\s+as\s+(\w+))?", listed, re.I)

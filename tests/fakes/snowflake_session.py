@@ -5,6 +5,7 @@ its own; READ COMMITTED, so that what is read before the first change is not par
 a statement fails within a transaction, all of it is lost, and a COMMIT is refused.
 """
 
+import itertools
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _TEXT_LIMIT: Final = 1_048_576
 _CONFLICTS: Final = 20
+_transactions = itertools.count(time.time_ns())
 
 
 class Session:
@@ -42,8 +44,8 @@ class Session:
         self.touches_temporary = False
         self.written: set[Name] = set()
         self.idle_since: float | None = time.monotonic()
+        self.transaction: str | None = None  # what CURRENT_TRANSACTION() says
         self._guard = threading.RLock()
-        self._is_open = False
         self._has_begun = False
         self._has_failed = False
 
@@ -96,8 +98,9 @@ class Session:
         return self._retried(text, bindings) if kind == "ddl" else self._watched(text, bindings)
 
     def _control(self, kind: str) -> Answer:
+        """A COMMIT of none is ignored, also where the session's own was rolled back by another one that waits."""
         if kind == "begin":
-            self._is_open = True
+            self._open()
         elif kind == "commit" and self._has_failed:
             self._end(commit=False)
             raise Failure("000603", "XX000", "The emulator lost the transaction when a statement in it failed.")
@@ -105,11 +108,15 @@ class Session:
             self._end(commit=kind == "commit")
         return status(self, "Statement executed successfully.")
 
+    def _open(self) -> None:
+        """Nothing where one is open."""
+        self.transaction = self.transaction or str(next(_transactions))
+
     @contextmanager
     def _changing(self) -> Iterator[None]:
         """Within the session's transaction, or one of the statement's own."""
-        is_own = self.autocommit and not self._is_open
-        self._is_open = True
+        is_own = self.autocommit and self.transaction is None
+        self._open()
         if not self._has_begun:
             self.account.write_lock.acquire(self)
             self._duck.execute("begin transaction")
@@ -158,7 +165,8 @@ class Session:
                     self._duck.execute("commit" if commit else "rollback")
         finally:
             self.written = set()
-            self._is_open = self._has_begun = self._has_failed = False
+            self.transaction = None
+            self._has_begun = self._has_failed = False
             self.account.write_lock.release(self)
 
     @property
