@@ -13,8 +13,7 @@ from services.ingest.domain.file_check import FilesCheck
 from services.ingest.settings import ingest_settings
 from shared.access.callers import WATCHED_FOLDER
 from shared.contracts import JobKind, PipelineRequest, SyncRequest
-from shared.http import add_start, create_app, guarded
-from shared.http.media import require_json
+from shared.http import add_json_route, add_start, create_app
 from shared.http.problems import problem_responses
 from shared.logging import get_logger
 from shared.operations.database import OperationsDatabase
@@ -82,15 +81,19 @@ add_start(
 )
 
 
-@app.post(
-    "/v1/syncs/check",
-    operation_id="checkFiles",
-    summary="Say what a sync of files would land and reject; lands nothing",
-    tags=["syncs"],
-    responses=problem_responses(422),
-    dependencies=[*guarded("run"), require_json()],
-)
 def check_files(body: SyncRequest, request: Request) -> FilesCheck:
     """Reads every mapped file to its end before it answers: that takes as long as reading them."""
     states = OperationsSourceStates(request.app.state.database, job_id="", fence=0)
     return check_source_files(body, ingest_settings(), states)
+
+
+add_json_route(
+    app,
+    "/v1/syncs/check",
+    check_files,
+    scope="run",
+    operation_id="checkFiles",
+    summary="Say what a sync of files would land and reject; lands nothing",
+    tags=["syncs"],
+    responses=problem_responses(422),
+)

@@ -1,4 +1,5 @@
-"""The frame around every request: an id, bounds on its head and body, the headers of every answer, and its measures."""
+"""The frame around every request: an id, bounds on its head and body, the headers of every answer, and its measures;
+and HEAD wherever there is GET (RFC 9110, 9.1)."""
 
 import random
 import re
@@ -25,6 +26,7 @@ class Frame:
     A request id that a caller sends is kept where it is an id; every line that is written while the request is
     answered, and every job that it starts, has it. A route that reads more of a body than is allowed meets a 413,
     announced length or not: FastAPI's own `max_body_size` sends its 413 from outside of every handler, as text.
+    A route is asked for GET where a caller asks for HEAD: the head of the same answer, for whom GET is.
     """
 
     def __init__(self, app: ASGIApp, metrics: HttpMetrics) -> None:
@@ -38,6 +40,9 @@ class Frame:
         started, status = time.perf_counter(), 500
         request_id, head_bytes = _look_at(scope["headers"])
         structlog.contextvars.bind_contextvars(request_id=request_id)
+        method = scope["method"]
+        if method == "HEAD":
+            scope, send = {**scope, "method": "GET"}, _heads_only(send)
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
@@ -56,7 +61,7 @@ class Frame:
             else:
                 await self._app(scope, _Bounded(receive), send_with_headers)
         finally:
-            self._metrics.note(scope["method"], scope.get("route"), status, time.perf_counter() - started)
+            self._metrics.note(method, scope.get("route"), status, time.perf_counter() - started)
 
 
 class _Bounded:
@@ -74,6 +79,17 @@ class _Bounded:
                 # An HTTPException, since that is the one kind that FastAPI lets through from reading a body.
                 raise HTTPException(413, f"A body may have {MAX_BODY_BYTES} bytes. Ask for less at once.")
         return message
+
+
+def _heads_only(send: Send) -> Send:
+    """An answer ends with its head: one that has no end, a stream's, is not waited for."""
+
+    async def send_head(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            await send(message)
+            await send({"type": "http.response.body"})
+
+    return send_head
 
 
 def _look_at(headers: list[tuple[bytes, bytes]]) -> tuple[str, int]:

@@ -151,7 +151,7 @@ class _PolledRoute(APIRoute):
             await super().handle(scope, receive, send)  # 405
             return
         request = Request(scope, receive, send)
-        await check_guards(request, "read")
+        await check_guards(request, self.dependencies)
         response = await get_job(scope["path_params"]["job_id"], request, request.headers.get("if-none-match"))
         await response(scope, receive, send)
 

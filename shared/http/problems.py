@@ -152,7 +152,12 @@ def _on_http_error(request: Request, error: Exception) -> Response:
     elif error.status_code == 405:
         detail = f"{request.method} is not allowed on {request.url.path}. The routes are listed at /docs."
     problem = GtmError(detail, code=code, title=title, status=error.status_code)
-    return to_response(problem.to_problem(), error.headers)
+    return to_response(problem.to_problem(), _with_head(error.headers or {}))
+
+
+def _with_head(headers: Mapping[str, str]) -> dict[str, str]:
+    """Routes don't name HEAD: the frame answers it for each that has GET."""
+    return {name: f"{value}, HEAD" if (name, value) == ("Allow", "GET") else value for name, value in headers.items()}
 
 
 def _on_operations_database_down(_request: Request, error: Exception) -> Response:

@@ -7,8 +7,8 @@ from fastapi import FastAPI, Header, Request, Response
 from pydantic import BaseModel
 
 from shared.contracts import JobKind
-from shared.http.guarding import caller_name, guarded
-from shared.http.media import require_json
+from shared.http.guarding import caller_name
+from shared.http.json_routes import add_json_route
 from shared.http.problems import problem_responses
 from shared.jobs.store import JobStore
 from shared.jobs.view import JobView
@@ -61,16 +61,16 @@ def add_start(
 
     start.__annotations__["body"] = model
     start.__name__ = operation_id
-    app.add_api_route(
+    add_json_route(
+        app,
         path,
         start,
-        methods=["POST"],
+        scope="run",
         status_code=202,
         operation_id=operation_id,
         summary=summary,
         tags=[path.rpartition("/")[2]],
         responses=_start_responses(refusals),
-        dependencies=[*guarded("run"), require_json()],
     )
 
 

@@ -4,7 +4,7 @@ import asyncio
 import importlib
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -227,6 +227,34 @@ def test_every_route_asks_for_a_key_or_is_known_to_be_open(service: str, operati
         answers = asyncio.run(ask())
     assert len(answers) >= 8
     assert {route for route, status in answers.items() if status != 403} == set()  # GTM_ENV=local, from elsewhere
+
+
+@pytest.mark.parametrize("service", ["ingest", "transform", "scoring"])
+def test_a_stranger_hears_nothing_about_a_body_and_has_none_read(service: str, operations: OperationsDatabase) -> None:
+    app = importlib.import_module(f"services.{service}.api").app
+    taking = [path for path, methods in app.openapi()["paths"].items() if "requestBody" in methods.get("post", {})]
+    routes = [path for path in taking if not path.startswith("/v1/webhooks/")]  # theirs is a signature of the body
+    json_type = {"Content-Type": "application/json"}
+    read: list[str] = []
+
+    async def ask() -> dict[tuple[str, int], int]:
+        async with caller_from_elsewhere(app) as client:
+
+            async def too_large(path: str) -> AsyncIterator[bytes]:
+                read.append(path)
+                yield b"a" * 2_000_000
+
+            answers = {}
+            for path in routes:
+                bodies = [(b"{", json_type), (b'{"nothing": 1}', json_type), (b"a=b", {}), (too_large(path), json_type)]
+                for number, (content, headers) in enumerate(bodies):
+                    answers[path, number] = (await client.post(path, content=content, headers=headers)).status_code
+            return answers
+
+    with served(app, operations):
+        answers = asyncio.run(ask())
+    assert routes and {asked for asked, status in answers.items() if status != 403} == set()
+    assert read == []
 
 
 @pytest.mark.parametrize(("setting", "status"), [("keyed", 403), ("open", 200), ("off", 404)])

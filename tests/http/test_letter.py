@@ -55,11 +55,30 @@ def test_what_http_itself_refuses_is_a_problem_too(api: SmallApi) -> None:
 
 def test_every_route_names_its_methods_where_another_is_tried(api: SmallApi) -> None:
     for path, operations in api.app.openapi()["paths"].items():
+        known = operations.keys() | ({"head"} if "get" in operations else set())
         address = api.url + re.sub(r"{\w+}", "0195e7a2-4c1f-7c3e-9b1a-0123456789ab", path)
-        for method in {"get", "put", "post", "delete", "patch", "options"} - operations.keys():
+        for method in {"get", "put", "post", "delete", "patch", "options", "head"} - known:
             refused = httpx.request(method, address)
-            problem(refused, 405, "method-not-allowed")
-            assert {one.strip().lower() for one in refused.headers["allow"].split(",")} == set(operations), path
+            if method != "head":
+                problem(refused, 405, "method-not-allowed")
+            assert refused.status_code == 405
+            assert {one.strip().lower() for one in refused.headers["allow"].split(",")} == known, path
+
+
+def test_head_is_the_head_of_the_same_answer_and_of_a_stream_at_once(api: SmallApi) -> None:
+    job = httpx.post(f"{api.url}/v1/builds", json={}).headers["location"]
+    with httpx.Client(base_url=api.url) as client:
+        for path in (job, f"{job}/events", "/v1/jobs?limit=0", "/v1/jobs/none", "/healthz", "/docs", "/problems"):
+            with client.stream("GET", path) as got:
+                asked = client.head(path)
+                assert (asked.status_code, asked.content) == (got.status_code, b""), path
+                volatile = {"date", "x-request-id", "transfer-encoding"}
+                heads = [{k: v for k, v in one.headers.items() if k not in volatile} for one in (asked, got)]
+                assert heads[0] == heads[1], path
+        assert client.head(job, headers={"If-None-Match": client.get(job).headers["etag"]}).status_code == 304
+        assert (
+            'http_requests_total{handler="/v1/jobs/{job_id}",method="HEAD",status="2xx"}' in client.get("/metrics").text
+        )
 
 
 @pytest.mark.parametrize(
