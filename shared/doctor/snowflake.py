@@ -19,6 +19,7 @@ from shared.warehouse.snowflake_errors import explain_refusal
 
 _LONGEST_IDLE_SECONDS: Final = 600
 _LARGE: Final = "warehouse of large models"
+_PAST: Final = "past of raw"
 _GROUP: Final = 0o070
 _OTHERS: Final = 0o007
 
@@ -78,6 +79,7 @@ def _examine_session(session: Session, parts: Sequence[Part]) -> Iterator[Findin
     yield from _object_grants(settings, grants)
     if "transform" in parts:
         yield from _guarded("parameters of builds", lambda: _parameters(session))
+        yield from _guarded(_PAST, lambda: _kept_past(session))
     yield from _guarded("schemas", lambda: examine_schemas(session, grants, parts))
 
 
@@ -118,6 +120,23 @@ def _parameters(session: Session) -> Iterator[Finding]:
         f"dbt can't set them, and {session.settings.snowflake_user} has "
         f"{', '.join(f'{name} = {value}' for name, value in wrong.items())}: dates would be read or kept otherwise.",
         *(f"alter user {session.settings.snowflake_user} set {name} = '{RESULT_PARAMETERS[name]}';" for name in wrong),
+    )
+
+
+def _kept_past(session: Session) -> Iterator[Finding]:
+    """A build reads RAW as it was when it began, however long it takes (ADR 0018). Of tables with a retention of their
+    own nothing is asked."""
+    schema = f"{session.settings.snowflake_database}.raw"
+    found = session.rows(f"show parameters like 'data_retention_time_in_days' in schema {schema}")
+    days = [int(row["value"]) for row in found]
+    if days and min(days) >= 1:
+        yield ok(_PAST, f"{min(days)} days of it are kept")
+        return
+    said = "none of it is kept" if days else "how much of it is kept is not shown"
+    yield fail(
+        _PAST,
+        f"Builds read RAW as it was when they began, and {said}.",
+        f"alter schema {schema} set data_retention_time_in_days = 1;",
     )
 
 

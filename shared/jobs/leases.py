@@ -3,6 +3,7 @@
 A claim raises the fence, so whoever held the job before can't write its row any more (ADR 0003).
 """
 
+import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -135,8 +136,10 @@ class Leases:
             job.error = (error or TOO_LONG).to_problem()
             if job.attempts >= self._settings.max_attempts:
                 return end_job(session, job, JobState.FAILED, now, error=to_exhausted(job, job.error))
-            backoff = _FIRST_BACKOFF_SECONDS * 2 ** (job.attempts - 1)
-            job.lease_until = now + timedelta(seconds=backoff)
+            # Jobs that met one refusal together (a lock with 20 waiters) must not come back together.
+            longest = _FIRST_BACKOFF_SECONDS * 2 ** (job.attempts - 1)
+            spread = random.uniform(0.6, 1)  # nosec B311: it spreads retries and keeps no secret
+            job.lease_until = now + timedelta(seconds=longest * spread)
             return []
 
     def release_dead(self, job_id: str) -> bool:

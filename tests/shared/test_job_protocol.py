@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -79,6 +79,21 @@ def test_a_transient_error_is_tried_three_times_with_growing_pauses(
     assert pauses[0] < pauses[1]
     leases.hand_back(claim(leases, job.id), BUSY)
     assert (store.get(job.id).state, (store.get(job.id).error or {})["code"]) == (JobState.FAILED, "busy")
+
+
+def test_jobs_that_failed_together_do_not_come_back_together(
+    store: JobStore, leases: Leases, operations: OperationsDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of twenty that one lock refused, the lock would refuse the twenty-first again."""
+    jobs = [store.start(JobKind.RESCORE, {"account_id": f"hubspot:{number}"}).job.id for number in range(6)]
+    with operations.read() as session:
+        moment = operations.now(session)
+    monkeypatch.setattr(operations, "now", lambda _session: moment)
+    for held in [claim(leases, job) for job in jobs]:
+        assert leases.hand_back(held, BUSY) == []
+    with operations.read() as session:
+        pauses = {(session.get_one(Job, job).lease_until or moment) - moment for job in jobs}
+    assert len(pauses) > 1 and all(timedelta(seconds=1) < pause <= timedelta(seconds=2) for pause in pauses)
 
 
 def test_a_slice_that_got_on_is_not_an_attempt_and_one_that_did_not_is(store: JobStore, leases: Leases) -> None:

@@ -147,6 +147,18 @@ def test_what_builds_can_not_set_is_looked_at(examine: Examine, emulator: Snowfl
     assert "parameters of builds" not in examine(["ingest"])
 
 
+def test_a_raw_without_a_past_fails_builds(
+    examine: Examine, emulator: SnowflakeEmulator, settings: WarehouseSettings
+) -> None:
+    assert examine(["transform"])["past of raw"].said == "1 days of it are kept"
+    unkept = ["DATA_RETENTION_TIME_IN_DAYS", "0", "1", "SCHEMA", "", "NUMBER"]
+    script(emulator, [unkept], match="parameters like 'data_retention_time_in_days' in schema")
+    found = examine(["transform"])["past of raw"]
+    mend = f"alter schema {settings.snowflake_database}.raw set data_retention_time_in_days = 1;"
+    assert (found.outcome, found.mends) == ("fail", (mend,))
+    assert "past of raw" not in examine(["ingest"])
+
+
 def test_grants_of_a_role_that_the_role_has_count(
     examine: Examine, emulator: SnowflakeEmulator, settings: WarehouseSettings
 ) -> None:

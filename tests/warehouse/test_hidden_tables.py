@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from services.scoring.adapters.marts import count_load_accounts, require_marts
+from services.scoring.adapters.marts import count_load_accounts, has_load_accounts, require_marts
 from services.scoring.adapters.outbound import read_lead, read_leads
 from services.scoring.adapters.outbound_tables import lead_scores
 from services.transform.flow import _require_raw
@@ -15,6 +15,7 @@ from shared.warehouse.tables import create_table
 from tests.emulator import SnowflakeEmulator
 
 TABLES = ("raw.hubspot_companies", "raw.loads", "analytics.dim_accounts", "analytics.fct_account_score_factors")
+LOAD_ACCOUNTS = "analytics.load_accounts"
 
 
 @pytest.fixture
@@ -25,6 +26,7 @@ def filled(snowflake: Warehouse) -> Warehouse:
             connection.exec_driver_sql(f"create schema {schema}")
         for table in TABLES:
             connection.exec_driver_sql(f"create table {table} (facts_hash varchar)")
+        connection.exec_driver_sql(f"create table {LOAD_ACCOUNTS} (load_id varchar, account_id varchar)")
         create_table(connection, lead_scores)
     return snowflake
 
@@ -42,7 +44,6 @@ def test_marts_and_raw_that_are_not_seen_may_be_hidden(filled: Warehouse, emulat
     with filled.core() as connection:
         require_marts(connection)
     _require_raw(filled)
-    assert count_load_accounts(filled, "load-1") == 0
     for table in TABLES:
         emulator.fail(at="hidden", table=table.upper(), times=0)
     with pytest.raises(TerminalError, match="SNOWFLAKE_ROLE has no privilege") as missing, filled.core() as connection:
@@ -50,8 +51,19 @@ def test_marts_and_raw_that_are_not_seen_may_be_hidden(filled: Warehouse, emulat
     assert missing.value.code == "marts-missing"
     with pytest.raises(TerminalError, match="SNOWFLAKE_ROLE has no privilege"):
         _require_raw(filled)
-    with pytest.raises(TerminalError) as refused:  # a rescore would end well, having scored nothing
+
+
+def test_what_a_load_changed_is_not_nothing_because_it_is_hidden(
+    filled: Warehouse, emulator: SnowflakeEmulator
+) -> None:
+    """A rescore would end well, having scored nothing, though the marts beside it can be read."""
+    assert count_load_accounts(filled, "load-1") == 0
+    emulator.fail(at="hidden", table=LOAD_ACCOUNTS.upper(), times=0)
+    with pytest.raises(TerminalError, match="gtm doctor") as refused:
         count_load_accounts(filled, "load-1")
+    assert refused.value.code == "warehouse-object-missing"
+    with pytest.raises(TerminalError) as refused, filled.core() as connection:
+        has_load_accounts(connection)
     assert refused.value.code == "warehouse-object-missing"
 
 

@@ -12,18 +12,29 @@ from shared.warehouse.tables import or_hidden, refuse_if_hidden
 
 
 def count_load_accounts(warehouse: Warehouse, load_id: str) -> int:
-    """Accounts that the load has changed, as the build with its `load_id` found them; 0 where there was none."""
+    """Accounts that the load has changed, as the build with its `load_id` found them; 0 where there was none.
+
+    Raises:
+        TerminalError: `warehouse-object-missing`, on Snowflake, where the table is not there or hidden.
+    """
     with warehouse.core() as connection:
         if not has_load_accounts(connection):
-            refuse_if_hidden(connection, "analytics.dim_accounts")  # which every build makes: none is to be seen?
             return 0
         query = "select count(*) from analytics.load_accounts where load_id = :load_id"
         return int(connection.execute(sa.text(query), {"load_id": load_id}).scalar_one())
 
 
 def has_load_accounts(connection: sa.Connection) -> bool:
-    """Whether a build has ever looked at a load."""
-    return "load_accounts" in read_table_names(connection, "analytics")
+    """Whether a build has ever looked at a load. On Snowflake always: else what the load changed may only be hidden,
+    and a scoring of it would end well, having scored nothing.
+
+    Raises:
+        TerminalError: `warehouse-object-missing`, when it leaves the warehouse's door.
+    """
+    if "load_accounts" in read_table_names(connection, "analytics"):
+        return True
+    refuse_if_hidden(connection, "analytics.load_accounts")
+    return False
 
 
 def read_accounts(warehouse: Warehouse, account_ids: Sequence[str]) -> list[AccountProfile]:
