@@ -122,8 +122,8 @@ sync-kills: $(STAMP) ## a sync whose worker is killed ten times on its way: noth
 change-events: $(STAMP) ## a burst of events through real processes, compared with a whole build
 	CHANGE_EVENTS=1 $(BIN)/python -m pytest -q tests/e2e/test_change_events.py
 
-long-journeys: $(STAMP) ## third-party exports the whole way, and a build whose worker is killed, through real processes
-	LONG_JOURNEYS=1 $(BIN)/python -m pytest -q --timeout 600 tests/e2e/test_account_journey.py tests/e2e/test_kills.py tests/dbt/test_arr_movements.py -k "exports or build or movements"
+long-journeys: $(STAMP) ## the tests that take longest: whole builds, kills through real processes, third-party exports
+	$(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder --timeout 600 -m long $(ARGS)
 
 snowflake-faults: $(STAMP) ## kills, restarts and 20 writers over Snowflake's protocol, in their long forms (BATCHES=)
 	WAREHOUSE_FAULTS=1 WAREHOUSE_BATCHES=$(or $(BATCHES),5) $(BIN)/python -m pytest -q tests/warehouse

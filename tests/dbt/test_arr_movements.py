@@ -1,7 +1,6 @@
 """ARR movements of 5,000 subscriptions that no one here made, against the same movements counted by hand in Python."""
 
 import csv
-import os
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
@@ -33,7 +32,7 @@ class Movement(NamedTuple):
 
 
 @pytest.mark.shared_data
-@pytest.mark.skipif("LONG_JOURNEYS" not in os.environ, reason="a whole build: make long-journeys")
+@pytest.mark.long
 @pytest.mark.skipif(not RAVENSTACK.is_dir(), reason="third-party data is not beside this checkout (../shared/data)")
 def test_movements_tie_to_the_subscriptions(built: BuiltTwice, tmp_path: Path) -> None:
     subscriptions = list(_read_subscriptions())

@@ -4,6 +4,8 @@ from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from services.ingest.domain.raw_schema import RAW_TABLE_NAMES
 from tests.transform.builds import AUDIT_COLUMNS, BuiltTwice, House, RecordingJob
 from tests.transform.raw_rows import ROWS, land_rows
@@ -202,6 +204,7 @@ def test_tests_that_pass_leave_no_rows(built: BuiltTwice) -> None:
     assert built.house.tables("analytics_failures") == []
 
 
+@pytest.mark.long
 def test_empty_raw_builds_empty_marts(tmp_path: Path) -> None:
     house = House(tmp_path / "empty")
     land_rows(house.warehouse, {})

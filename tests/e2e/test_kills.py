@@ -1,6 +1,5 @@
 """Workers killed with SIGKILL and a Redis that forgets: every accepted job ends, once in effect, within a minute."""
 
-import os
 import threading
 import time
 
@@ -29,7 +28,7 @@ def test_a_sync_whose_worker_is_killed_lands_once(house: House) -> None:
     assert house.wait(repeat["id"])["result"]["changed"] == 0
 
 
-@pytest.mark.skipif("LONG_JOURNEYS" not in os.environ, reason="three whole builds: make long-journeys")
+@pytest.mark.long
 def test_a_build_whose_worker_is_killed_builds_the_same(house: House) -> None:
     house.wait(house.start("ingest", "/v1/syncs", {"source": "mock", "mode": "full", "options": MARKET})["id"])
     house.wait(house.start("transform", "/v1/builds", {})["id"])
@@ -41,6 +40,7 @@ def test_a_build_whose_worker_is_killed_builds_the_same(house: House) -> None:
     assert read_checksums(house.warehouse) == before
 
 
+@pytest.mark.long
 def test_a_scoring_whose_worker_is_killed_scores_each_account_once(house: House, ollama: FakeOllama) -> None:
     house.run_pipeline("mock", MARKET, limit=1)
     ollama.chats.clear()
@@ -83,6 +83,7 @@ def test_a_worker_that_is_asked_to_stop_costs_no_attempt(house: House, ollama: F
     assert (done["attempts"], done["result"]["scored"]) == (1, 12)
 
 
+@pytest.mark.long
 def test_a_flushed_redis_loses_none_of_fifty_queued_jobs(house: House) -> None:
     house.workers["ingest"].kill()
     (house.exports / "company.csv").write_text("id,property_name,_fivetran_synced\n1,Falkor,2026-01-01\n")

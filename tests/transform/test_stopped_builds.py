@@ -70,6 +70,7 @@ def test_only_who_holds_the_job_clears_away(scratch: House, is_held: bool) -> No
 
 
 @pytest.mark.processes
+@pytest.mark.long
 def test_killed_worker_leaves_no_dbt_and_every_mart_whole(tmp_path: Path) -> None:
     """Killed at several nodes: each table is that of one build, the old or the new, and the next build mends all."""
     house = make_mill(tmp_path / "var")
