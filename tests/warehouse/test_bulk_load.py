@@ -125,6 +125,27 @@ def test_a_table_that_was_dropped_meanwhile_lands_none(
     assert count(landing.warehouse, f"raw.{CONTACTS}") == 0 and staging(landing.warehouse) == []
 
 
+@pytest.mark.parametrize(
+    ("code", "problem"),
+    [
+        ("003001", "warehouse-grant-missing"),
+        pytest.param("000606", "warehouse-suspended", marks=slow),
+        pytest.param("090073", "warehouse-suspended", marks=slow),
+        pytest.param("000630", "warehouse-statement-timeout", marks=slow),
+    ],
+)
+def test_what_is_refused_in_the_middle_of_a_load_lands_none_of_it(
+    emulator: SnowflakeEmulator, landing: Landing, code: str, problem: str
+) -> None:
+    """The first of two tables is merged already."""
+    emulator.fail(at="statement", match="^merge into raw.hubspot_deals", code=code)
+    with pytest.raises(TerminalError) as refused:
+        land(landing, (CONTACTS, DEALS))
+    assert refused.value.code == problem and emulator.log("^merge into raw.hubspot_contacts")
+    assert [count(landing.warehouse, f"raw.{name}") for name in (CONTACTS, DEALS, "loads")] == [0, 0, 0]
+    assert staging(landing.warehouse) == []
+
+
 def test_staging_that_another_attempt_took_away_is_tried_again(emulator: SnowflakeEmulator, landing: Landing) -> None:
     name = "SQL compilation error:\nObject 'GTM.RAW.GTM_STAGED_ABC' does not exist or not authorized."
     emulator.fail(at="statement", match="^merge into raw.hubspot_contacts", code="002003", message=name)
