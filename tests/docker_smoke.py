@@ -83,10 +83,12 @@ _ASK_REDIS = 'REDISCLI_AUTH="$(cat /run/secrets/redis_producer_password)" redis-
 
 
 def check_doors(stack: Stack) -> None:
-    """Readiness without a token, nothing else; and no published port but the three."""
+    """Readiness and what problems mean without a key, nothing else; and no published port but the three."""
     for service in SERVICES:
         assert answers(f"{stack.urls[service]}/readyz"), service
-        assert httpx.get(f"{stack.urls[service]}/v1/jobs").status_code == 401, service
+        refused = httpx.get(f"{stack.urls[service]}/v1/jobs")
+        assert refused.status_code == 401, service
+        assert "API key" in httpx.get(stack.urls[service] + refused.json()["type"]).text, f"{service}: {refused.text}"
     published = {name for name, item in stack.containers().items() if item["HostConfig"]["PortBindings"]}
     assert published == {f"{service}-api" for service in SERVICES}, published
 

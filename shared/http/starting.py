@@ -12,9 +12,11 @@ from shared.http.json_routes import add_json_route
 from shared.http.problems import problem_responses
 from shared.jobs.store import JobStore
 from shared.jobs.view import JobView
-from shared.logging import current_request_id
+from shared.logging import current_request_id, get_logger
 from shared.operations.database import OperationsDatabase
 from shared.settings import operations_settings
+
+log = get_logger(__name__)
 
 POLL_SECONDS: Final = 1  # what a caller is asked to wait before it looks at a job that has not ended
 
@@ -87,6 +89,7 @@ def _start(
         queue_limit=operations_settings().queue_limit,
         actor=request.state.caller,
     )
+    log.info("job_accepted", job_id=started.job.id, job_kind=kind, is_repeat=not started.tickets)
     request.app.state.dispatcher.dispatch(started.tickets)
     response.headers["Location"] = f"/v1/jobs/{started.job.id}"
     response.headers["Retry-After"] = str(POLL_SECONDS)

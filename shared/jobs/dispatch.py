@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 
 from celery import Celery
 from kombu.exceptions import OperationalError
@@ -55,7 +56,7 @@ class Dispatcher:
     def dispatch(self, tickets: Iterable[Ticket]) -> None:
         """Returns at once."""
         for ticket in tickets:
-            self._thread.submit(self._publish, ticket)
+            self._thread.submit(copy_context().run, self._publish, ticket)  # its lines have the request's id, too
 
     def close(self) -> None:
         """Publish what is waiting, then stop."""

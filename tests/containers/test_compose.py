@@ -11,6 +11,7 @@ import yaml
 
 from services.scoring.settings import WebhookSettings
 from shared import settings as shared_settings
+from shared.http.problem_pages import _SOURCE
 from shared.settings import EnvSettings
 
 REPOSITORY = Path(__file__).parent.parent.parent
@@ -44,6 +45,17 @@ def test_every_setting_reaches_its_container(role: str) -> None:
         wanted -= {"GTM_ALIVE_FILE"}
     given = {name.removesuffix("_FILE") if name.endswith("_URL_FILE") else name for name in ROLES[role]["environment"]}
     assert wanted - _OF_THE_IMAGE - _OF_TESTS - given == set()
+
+
+def test_the_page_of_problems_is_in_every_image() -> None:
+    """Services read it as they start, and are no services without it."""
+    page = _SOURCE.relative_to(REPOSITORY)
+    assert page.is_file() and f"!{page}" in (REPOSITORY / ".dockerignore").read_text().splitlines()
+    stages = {part.split()[0]: part for part in re.split(r"^FROM \S+ AS ", DOCKERFILE, flags=re.MULTILINE)[1:]}
+    assert f"COPY {page} /app/{page.parent}/" in stages["base-app"]
+    for service in ("ingest", "transform", "scoring"):
+        assert "COPY --from=base-app /app /app" in stages[f"build-{service}"]
+        assert f"COPY --from=build-{service} /app /app" in stages[service]
 
 
 @pytest.mark.parametrize("role", sorted(ROLES))

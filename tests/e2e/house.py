@@ -79,10 +79,10 @@ class House:
         assert job["state"] == state, job
         return job
 
-    def run_pipeline(self, source: str, options: dict[str, Any], *, limit: int) -> dict[str, Any]:
+    def run_pipeline(self, source: str, options: dict[str, Any], *, limit: int, **headers: str) -> dict[str, Any]:
         """Sync, build, score; the results by kind."""
         body = {"sync": {"source": source, "mode": "full", "options": options}, "scoring": {"limit": limit}}
-        job = self.wait(self.start("ingest", "/v1/pipelines", body)["id"], seconds=170)
+        job = self.wait(self.start("ingest", "/v1/pipelines", body, **headers)["id"], seconds=170)
         result: dict[str, Any] = job["result"]
         return result
 

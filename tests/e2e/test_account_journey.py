@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,7 +30,8 @@ EXPORTS = REPOSITORY.parent / "shared" / "data"
 def test_the_pipeline_turns_messy_records_into_leads_and_a_repeat_changes_nothing(
     house: House, ollama: FakeOllama
 ) -> None:
-    first = house.run_pipeline("mock", MARKET, limit=10)
+    first = house.run_pipeline("mock", MARKET, limit=10, **{"X-Request-ID": "of-one-caller"})
+    assert_followed(house, ollama, "of-one-caller")
     assert first["sync"]["changed"] > 3000 and first["sync"]["rejected"] == 0
     assert (first["scoring"]["scored"], len(ollama.chats)) == (10, 10)
     before = read_checksums(house.warehouse)
@@ -117,7 +117,7 @@ def test_many_events_on_few_accounts_become_few_rescores(house: House, ollama: F
 
 @pytest.mark.shared_data
 @pytest.mark.skipif(not EXPORTS.exists(), reason="the third-party exports lie beside the checkout, not in it")
-@pytest.mark.skipif("LONG_JOURNEYS" not in os.environ, reason="two pipelines and their repeats: make long-journeys")
+@pytest.mark.long
 def test_real_exports_go_the_whole_way(tmp_path: Path, redis_binary: str, ollama: FakeOllama) -> None:
     own = House(tmp_path, redis_binary, ollama.url, {"GTM_FILES_ROOTS": str(EXPORTS)})
     hubspot = {"mapping": "hubspot_export", "path": str(EXPORTS / "hubspot_seeds")}
@@ -137,6 +137,24 @@ def test_real_exports_go_the_whole_way(tmp_path: Path, redis_binary: str, ollama
         assert read_checksums(own.warehouse) == before
     finally:
         own.close()
+
+
+def assert_followed(house: House, ollama: FakeOllama, request_id: str) -> None:
+    """A caller's own id is in the API's line and in each of its jobs' in the workers, in each of dbt's, and with the
+    questions to the model."""
+    wanted = {"ingest": {"job_accepted"}}
+    wanted |= {f"worker-{name}": {"job_started", "job_left"} for name in ("ingest", "transform", "scoring.batch")}
+    for process, events in wanted.items():
+        written = (house.logs / f"{process}.log").read_text().splitlines()
+        lines = [json.loads(line) for line in written if line.startswith("{")]
+        ours = [line for line in lines if line.get("request_id") == request_id]
+        assert {line["event"] for line in ours} >= events, process
+        jobs = {line["job_id"] for line in ours}
+        assert [line for line in lines if line.get("job_id") in jobs and line not in ours] == [], process
+    dbt_logs = (log.read_text() for log in house.data_dir.glob("dbt/runs/*/logs/dbt.log"))
+    of_dbt = [[json.loads(line)["info"]["extra"]["GTM_REQUEST_ID"] for line in log.splitlines()] for log in dbt_logs]
+    assert any(ids and set(ids) == {request_id} for ids in of_dbt)
+    assert ollama.headers["x-request-id"] == request_id
 
 
 def count_staged(house: House, table: str) -> int:
