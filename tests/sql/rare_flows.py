@@ -93,6 +93,7 @@ def _land_the_unusual(product: Product) -> None:
     few = batch("hubspot_email_campaigns", *rows, is_scan=True)
     product.land("sync-5", few, ended=(few.table,), accept_volume=True)
     product.land("sync-6", batch(few.table, rows[0], is_scan=True), ended=(few.table,), accept_volume=True)
+    product.land("sync-11", batch(few.table, rows[0], is_scan=True), ended=(few.table,))  # its volume is looked at
     pair = {"deal_id": "D1", "contact_id": "C1"}
     product.land("sync-7", batch("hubspot_deal_contacts", pair, key=("deal_id", "contact_id")))
     product.land("sync-8", batch("hubspot_deal_contacts", key=("deal_id", "contact_id"), replaces=("deal_id", ["D1"])))
