@@ -147,8 +147,8 @@ fuzz: $(STAMP) ## hypothesis and atheris on every parser of what comes from outs
 break-in: $(STAMP) ## more than a hundred attempts to get in, on running services (docs/security.md)
 	$(BIN)/python -m tests.break_in.run
 
-api-fuzz: $(STAMP) ## schemathesis on the three services, all phases, for long (EXAMPLES=)
-	$(BIN)/python -m tests.http.api_fuzz --examples $(or $(EXAMPLES),200)
+api-fuzz: $(STAMP) ## schemathesis in all phases, each of the three services for SECONDS, three minutes without it
+	$(BIN)/python -m tests.http.api_fuzz --seconds $(or $(SECONDS),180)
 
 mutants: $(STAMP) ## break each model in turn: a test must go red (ONLY= a part of names)
 	$(BIN)/python -m tests.dbt.run_mutants $(ONLY)

@@ -33,6 +33,12 @@ app = create_app("transform", "Turns RAW into trusted marts with dbt.")
 
 _POLL_SECONDS: Final = 0.5
 _PATIENCE_SECONDS: Final = 2.0  # with a warehouse that a build holds for minutes, a caller is told to come again
+_TO_FAILED_ROWS: Final = {
+    "listFailedRows": {
+        "operationId": "listFailedRows",
+        "parameters": {"build_id": "$request.path.build_id", "node": "$response.body#/items/0/unique_id"},
+    }
+}
 # One page with everything in it: it needs its own scripts and no network.
 _PAGE_POLICY: Final = "default-src 'self' data: 'unsafe-inline' 'unsafe-eval'; connect-src 'self'"
 
@@ -57,6 +63,7 @@ add_start(
     summary="Run dbt build, or what an earlier build left undone",
     check=_check_build,
     refusals=(404, 409),
+    looks={"listBuildNodes": "build_id"},
 )
 
 
@@ -65,7 +72,7 @@ add_start(
     operation_id="listBuildNodes",
     summary="What each model and test of a build did, in their order",
     tags=["builds"],
-    responses=problem_responses(404, 422),
+    responses={200: {"links": _TO_FAILED_ROWS}, **problem_responses(404, 422)},
     dependencies=guarded("read"),
 )
 def list_build_nodes(

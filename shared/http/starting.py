@@ -1,6 +1,7 @@
 """Starting a job over REST: check, commit, answer 202, then publish."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import FastAPI, Header, Request, Response
@@ -47,11 +48,13 @@ def add_start(
     summary: str,
     check: Check[RequestT] | None = None,
     refusals: tuple[int, ...] = (),
+    looks: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """The route that starts jobs of a kind: the one way in which every service does it.
 
-    `check` raises for what can't be carried out; `refusals` are its statuses beside 422. A repeat of a start that was
-    accepted is answered with its job, whatever has changed since, so it is not checked again.
+    `check` raises for what can't be carried out; `refusals` are its statuses beside 422. `looks` are operations that
+    show more of such a job, with the parameter that takes its id. A repeat of a start that was accepted is answered
+    with its job, whatever has changed since, so it is not checked again.
     """
 
     def start(body: Any, request: Request, response: Response, idempotency_key: IdempotencyKeyHeader = None) -> JobView:
@@ -72,7 +75,7 @@ def add_start(
         operation_id=operation_id,
         summary=summary,
         tags=[path.rpartition("/")[2]],
-        responses=_start_responses(refusals),
+        responses=_start_responses(refusals, looks),
     )
 
 
@@ -96,12 +99,15 @@ def _start(
     return started.job
 
 
-def _start_responses(refusals: tuple[int, ...]) -> dict[int | str, dict[str, Any]]:
+def _start_responses(refusals: tuple[int, ...], looks: Mapping[str, str]) -> dict[int | str, dict[str, Any]]:
     headers = {
         "Location": {"description": "/v1/jobs/{id}", "schema": {"type": "string", "format": "uri-reference"}},
         "Retry-After": {"description": "seconds until a first look is worth it", "schema": {"type": "integer"}},
     }
-    of_job = {"parameters": {"job_id": "$response.body#/id"}}
-    links = {name: {"operationId": name} | of_job for name in ("getJob", "cancelJob")}
+    looks = {"getJob": "job_id", "cancelJob": "job_id", **looks}
+    links = {
+        name: {"operationId": name, "parameters": {parameter: "$response.body#/id"}}
+        for name, parameter in looks.items()
+    }
     accepted = {"description": "Accepted: the job is stored", "headers": headers, "links": links}
     return {202: accepted, **problem_responses(422, *refusals)}

@@ -1,6 +1,6 @@
 """Leads as sales tools and `gtm` read them."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
 
@@ -12,12 +12,16 @@ from shared.warehouse import open_warehouse
 
 router = APIRouter(tags=["leads"])
 
+_TO_ONE: Final = {
+    "getLead": {"operationId": "getLead", "parameters": {"account_id": "$response.body#/items/0/account_id"}}
+}
+
 
 @router.get(
     "/v1/leads",
     operation_id="listLeads",
     summary="Leads, best first",
-    responses=problem_responses(422),
+    responses={200: {"links": _TO_ONE}, **problem_responses(422)},
     dependencies=guarded("read"),
 )
 def list_leads(
