@@ -122,5 +122,5 @@ def _lead(account_id: str, name: str, score: int) -> dict[str, Any]:
         "next_action": "call_now",
         "score_source": "llm",
         "pitch_source": "template",
-        "scored_at": "2025-06-01T12:00:00",
+        "scored_at": "2025-06-01T12:00:00Z",
     }

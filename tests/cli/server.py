@@ -226,7 +226,7 @@ def _add_leads(app: FastAPI, behaviour: Behaviour) -> None:
     def read_lead(account_id: str) -> Any:
         for lead in behaviour.leads:
             if lead["account_id"] == account_id:
-                entry = {"scored_at": "2025-06-01T12:00:00", "lead_score": 71, "tier": "B", "job_id": "scoring-1"}
+                entry = {"scored_at": "2025-06-01T12:00:00Z", "lead_score": 71, "tier": "B", "job_id": "scoring-1"}
                 entry |= {"reasons": [{"kind": "factor", "explanation": "12 visits (+5)"}, {"kind": "answer"}]}
                 return lead | {"history": [entry]}
         return problem(404, "lead-not-found", f"There is no lead {account_id}.")

@@ -42,6 +42,14 @@ def test_pages_hold_every_lead_once_best_first(scored: Warehouse) -> None:
     assert [score for score, _ in seen][:2] == [40, 40]
 
 
+def test_times_have_their_offset(scored: Warehouse) -> None:
+    """The warehouse's have none; JSON's are RFC 3339."""
+    lead = read_lead(scored, "hubspot:6")
+    told = json.loads(lead.model_dump_json())
+    assert told["scored_at"] == told["history"][0]["scored_at"] == f"{lead.scored_at:%Y-%m-%dT%H:%M:%S.%fZ}"
+    assert told["mart_updated_at"] == "2026-01-01T00:00:00Z" and told["refreshed_at"] is None
+
+
 def test_filters(scored: Warehouse) -> None:
     assert [lead.lead_score for lead in read_leads(scored, limit=50, min_score=39).items] == [40, 40, 39]
     assert read_leads(scored, limit=50, tier="A").items == []

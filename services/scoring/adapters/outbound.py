@@ -2,11 +2,11 @@
 
 import base64
 import json
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Annotated, Any
 
 import sqlalchemy as sa
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from services.scoring.adapters.outbound_tables import lead_score_history, lead_scores, present_columns
 from shared.errors import InvalidRequest, NotFound
@@ -15,6 +15,9 @@ from shared.warehouse.tables import refuse_if_hidden
 
 _JSON_COLUMNS = ("reasons", "factors", "claims", "changed")
 _DETAILS = ("factors", "llm_answer", "pitch_template")  # long: only one lead's answer has them
+
+# The warehouse keeps UTC without saying so; over REST a time has its offset (RFC 3339).
+Moment = Annotated[datetime, AfterValidator(lambda moment: moment.replace(tzinfo=UTC))]
 
 
 class LeadReason(BaseModel):
@@ -67,16 +70,16 @@ class Lead(BaseModel):
     temperature: float
     seed: int
     dbt_run_id: str
-    mart_updated_at: datetime
+    mart_updated_at: Moment
     job_id: str
     prompt_tokens: int
     completion_tokens: int
     llm_duration_ms: int
     attempts: int
-    scored_at: datetime
+    scored_at: Moment
     facts_hash: str | None
     refresh_job_id: str | None
-    refreshed_at: datetime | None
+    refreshed_at: Moment | None
 
 
 class ChangeReason(BaseModel):
@@ -105,7 +108,7 @@ class LeadChange(BaseModel):
     pitch_source: str
     input_key: str
     dbt_run_id: str
-    scored_at: datetime
+    scored_at: Moment
 
 
 class LeadDetail(Lead):
