@@ -15,7 +15,6 @@ from shared import settings
 from shared.celery_app import make_celery
 from shared.contracts import JobKind
 from shared.http import create_app
-from shared.http.health import connect_redis
 from shared.jobs.store import JobStore
 from shared.jobs.sweeper import Sweeper
 from shared.operations.database import OperationsDatabase
@@ -78,15 +77,14 @@ def test_the_sweeper_leaves_the_warehouse_asleep(snowflake: Counted, redis_serve
 
 
 def get(app: FastAPI, *paths: str) -> list[httpx.Response]:
-    """Served in this process."""
-    app.state.redis = connect_redis(settings.queue_settings())
+    """Served in this process, with all that runs beside the requests."""
 
     async def ask() -> list[httpx.Response]:
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client,
+        ):
             return [await client.get(path) for path in paths]
 
-    try:
-        return asyncio.run(ask())
-    finally:
-        app.state.redis.close()
+    return asyncio.run(ask())
