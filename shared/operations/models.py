@@ -80,7 +80,8 @@ class IdempotencyKey(Base):
 
     __tablename__ = "idempotency_keys"
 
-    caller: Mapped[str] = mapped_column(sa.String(64), primary_key=True)  # a key's id; "": of a time before keys
+    # An API key's name, which its rotation keeps. "": of a time before keys, or of a release from before them.
+    caller: Mapped[str] = mapped_column(sa.String(64), primary_key=True, server_default="")
     key: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
     operation: Mapped[str] = mapped_column(sa.String(64), primary_key=True)  # the same key may serve two routes
     body_hash: Mapped[str] = mapped_column(sa.String(64))

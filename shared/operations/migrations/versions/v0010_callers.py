@@ -14,6 +14,9 @@ branch_labels = None
 depends_on = None
 
 _KEPT = "key, operation, body_hash, job_id, created_at"
+# A start reads the keys, then adds a job. Who takes the tables one by one in another order can end in a deadlock with
+# it, and so could who is content with less than the whole lock at first (0011 changes `jobs` in this transaction).
+_NOBODY_ELSE = sa.text("lock table idempotency_keys, jobs in access exclusive mode")
 
 
 def _make(name: str, *first: sa.Column[str]) -> None:
@@ -29,16 +32,29 @@ def _make(name: str, *first: sa.Column[str]) -> None:
     )
 
 
+def _is_postgresql() -> bool:
+    return op.get_bind().dialect.name == "postgresql"
+
+
 def upgrade() -> None:
-    _make("caller_keys", sa.Column("caller", sa.String(64), primary_key=True))
-    op.execute(sa.text(f"insert into caller_keys (caller, {_KEPT}) select '', {_KEPT} from idempotency_keys"))
-    op.drop_table("idempotency_keys")
-    op.rename_table("caller_keys", "idempotency_keys")
+    """The release before goes on beside this schema: what it adds has the caller ""."""
+    if _is_postgresql():
+        op.execute(_NOBODY_ELSE)
+        op.add_column("idempotency_keys", sa.Column("caller", sa.String(64), nullable=False, server_default=""))
+        op.drop_constraint("idempotency_keys_pkey", "idempotency_keys")
+        op.create_primary_key("idempotency_keys_pkey", "idempotency_keys", ["caller", "key", "operation"])
+    else:
+        _make("caller_keys", sa.Column("caller", sa.String(64), primary_key=True, server_default=""))
+        op.execute(sa.text(f"insert into caller_keys (caller, {_KEPT}) select '', {_KEPT} from idempotency_keys"))
+        op.drop_table("idempotency_keys")
+        op.rename_table("caller_keys", "idempotency_keys")
     op.create_index("ix_jobs_waiting", "jobs", ["queue", "state"])
 
 
 def downgrade() -> None:
     """Where callers have used the same key, the first one's job keeps it."""
+    if _is_postgresql():
+        op.execute(_NOBODY_ELSE)
     op.drop_index("ix_jobs_waiting", "jobs")
     _make("shared_keys")
     op.execute(
@@ -50,3 +66,5 @@ def downgrade() -> None:
     )
     op.drop_table("idempotency_keys")
     op.rename_table("shared_keys", "idempotency_keys")
+    if _is_postgresql():
+        op.execute(sa.text("alter index shared_keys_pkey rename to idempotency_keys_pkey"))
