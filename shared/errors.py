@@ -45,18 +45,12 @@ class GtmError(Exception):
         self.extensions = extensions
 
     def to_problem(self) -> dict[str, Any]:
-        """RFC 9457 members; `detail` says what to do about it. Secrets that came into a text are taken out of it."""
-        problem: dict[str, Any] = redact_values(
-            {
-                "type": problem_type(self.code),
-                "title": self.title,
-                "status": self.status,
-                "detail": self.detail,
-                "code": self.code,
-                **self.extensions,
-            }
-        )
-        return problem
+        """RFC 9457 members; `detail` says what to do about it. Secrets that came into a text are taken out of it, and
+        what is longer than a message is cut."""
+        told: dict[str, Any] = redact_values({"title": self.title, "detail": self.detail, **self.extensions})
+        # Codes are ours and fixed: a password that is a common word must not change them.
+        fixed = {"type": problem_type(self.code), "title": "", "status": self.status, "detail": "", "code": self.code}
+        return fixed | told
 
 
 class TransientError(GtmError):

@@ -7,14 +7,14 @@ the line as it is written (`shared/redaction.py`), and what it quotes can't begi
 import logging
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Final, TextIO
 
 import structlog
 
-from shared.redaction import is_secret_name, redact
+from shared.redaction import is_secret_name, redact, redact_values
 from shared.settings import AppSettings, app_settings
 
 # Line ends, escapes of terminals, and characters that turn the direction of what follows.
@@ -23,6 +23,7 @@ _CONTROLS: Final = {
     for code in (*range(32), *range(127, 160), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 }
 _CONTROLS_IN_LINES: Final = {code: text for code, text in _CONTROLS.items() if chr(code) not in "\n\t"}
+_MOST_CHARACTERS: Final = 64 << 10  # of a field: a traceback has room, and no line takes long to look through
 _OF_SEVERAL_LINES: Final = frozenset({"exception", "stack"})
 
 
@@ -83,6 +84,7 @@ def _rendering(settings: AppSettings) -> list[structlog.typing.Processor]:
         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
         structlog.processors.format_exc_info,
         _mask_named_secrets,
+        _cut_long_values,
     ]
     if settings.log_format == "json":  # which escapes control characters itself
         return [*first, structlog.processors.JSONRenderer()]
@@ -96,6 +98,13 @@ def _mask_named_secrets(_logger: object, _method: str, event: structlog.typing.E
     for name in event:
         if is_secret_name(name):
             event[name] = "***"
+    return event
+
+
+def _cut_long_values(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    for name, value in event.items():
+        if isinstance(value, Mapping | list | tuple) or (isinstance(value, str) and len(value) > _MOST_CHARACTERS):
+            event[name] = redact_values(value, most=_MOST_CHARACTERS)
     return event
 
 

@@ -16,20 +16,43 @@ _MASK: Final = "***"
 _LEAST_CHARACTERS: Final = 4  # a shorter one can't be told from words
 _WORD_BELOW: Final = 8  # a secret that is shorter is hidden where it stands alone: "pass" is no secret in "passed"
 _LINE_CHARACTERS: Final = 16
-_NAMES: Final = "token|secret|password|passwd|passphrase|api_?key|private_?key|signature|assertion"
+_MOST_CHARACTERS: Final = 4096
+_MARGIN: Final = 4096  # longer than what is masked as a whole
+_NAMES: Final = "token|secret|password|passwd|passphrase|api[_-]?key|private[_-]?key|signature|assertion"
 _SECRET_NAME: Final = re.compile(rf"(?:{_NAMES}|authorization|cookie)$", re.IGNORECASE)
 _QUERY_NAME: Final = re.compile(rf"(?:{_NAMES})$", re.IGNORECASE)
 
+# Between a name and its value, in text that may be escaped: `password=`, `{'password': '`, `\"password\": \"`.
+_IS: Final = r"\\{0,8}[\"']?\s{0,2}%s\s{0,2}"
+_QUOTE: Final = r"\\{0,8}[\"']"
+_NO_SECRET: Final = r"(?!(?:true|false|null|none)\b)"
+_BARE: Final = r"[^\s\"'\\,;&#<>(){}\[\]`]"
+_DOMAIN: Final = r"[\w-]+(?:\.[\w-]+)+"
+
+# The time of each grows with the text and not with its square, whatever somebody sends: none may begin at each place of
+# a run that it would then read to its end. So they begin with letters of their own or where a run begins.
 _SHAPES: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     (re.compile(r"\b(gtm_[a-z2-7]{12}_)[A-Za-z0-9_-]{43}"), rf"\1{_MASK}"),
     (re.compile(r"\b([Bb]earer|[Bb]asic) +(?=\S*[0-9_.~+/=-])[^\s\"'\\,;]{8,}"), rf"\1 {_MASK}"),
-    (re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]*://[^\s/@:'\"\\]*):[^\s/@'\"\\]+@"), rf"\1:{_MASK}@"),
-    (re.compile(rf"([?&][\w.-]*(?:{_NAMES})=)[^&\s'\"#\\]+", re.IGNORECASE), rf"\1{_MASK}"),
+    (re.compile(r"(://[^\s/@:'\"\\]*):[^\s/@'\"\\]+@"), rf"\1:{_MASK}@"),
     (re.compile(r"\bwhsec_[A-Za-z0-9+/=_-]{8,}"), f"whsec_{_MASK}"),
-    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), _MASK),
-    (re.compile(r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----[^\"]*?(?:-----END \1-----|(?=\"|\Z))"), rf"<\1 {_MASK}>"),
+    (re.compile(r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), _MASK),
+    (re.compile(r"-----BEGIN ([A-Z ]{0,40}PRIVATE KEY)-----[^\"]*?(?:-----END \1-----|(?=\"|\Z))"), rf"<\1 {_MASK}>"),
     # Personal data: none of ours has a reason to be in a line. `//user@host` is an address of a server.
-    (re.compile(r"(?<![\w.+%-])(?<!//)[\w.+%-]{1,64}@[\w-]+(?:\.[\w-]+)+"), "<email>"),
+    (re.compile(rf"(?<![\w.+%-])(?<!//)[\w.+%-]{{1,64}}(?:@|%40){_DOMAIN}"), "<email>"),
+    (re.compile(rf"(?<!\\)\\{{0,8}}\"\w[\w.+ -]{{0,62}}\\{{0,8}}\"@{_DOMAIN}"), "<email>"),
+)
+# Looked for where one of these words is: most lines have none, and these patterns take the longest.
+_WORDS: Final = ("token", "secret", "passw", "passphrase", "key", "signature", "assertion", "authorization")
+_NAMED: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
+    (re.compile(pattern, re.IGNORECASE), rf"\1{_MASK}")
+    for pattern in (
+        rf"(authorization{_IS % '[:=]'}(?:{_QUOTE})?(?:[a-z]{{1,16}} {{1,4}})?+)[^\s\"'\\,;<>`]+",
+        rf"((?:{_NAMES}){_IS % '[:=]'}{_QUOTE}){_NO_SECRET}[^\"'\\]+",
+        rf"((?:{_NAMES}){_IS % '='}){_NO_SECRET}{_BARE}+",
+        # Behind a colon words may follow, too: "the token: renew it".
+        rf"((?:{_NAMES}){_IS % ':'})(?={_BARE}{{0,64}}[0-9_~+/=-]){_BARE}{{4,}}",
+    )
 )
 
 
@@ -73,28 +96,41 @@ def forget_all() -> None:
     _secrets.clear()
 
 
-def redact(text: str) -> str:
-    """`text` without secrets and e-mail addresses."""
+def redact(text: str, *, most: int | None = None) -> str:
+    """`text` without secrets and e-mail addresses; of a longer one than `most` characters its beginning, and its
+    length."""
+    if most is not None and len(text) > most:
+        return f"{_redact_beginning(text, most)}... ({len(text)} characters)"
     text = _secrets.mask(text)
-    for pattern, replacement in _SHAPES:
+    lowered = text.lower()
+    for pattern, replacement in _SHAPES + _NAMED if any(word in lowered for word in _WORDS) else _SHAPES:
         text = pattern.sub(replacement, text)
     return text
 
 
-def redact_values(content: Any) -> Any:
-    """A JSON value with every text in it redacted, names of members aside."""
+def redact_values(content: Any, *, most: int = _MOST_CHARACTERS) -> Any:
+    """A JSON value with every text in it redacted and of `most` characters, names of members aside."""
     if isinstance(content, str):
-        return redact(content)
+        return redact(content, most=most)
     if isinstance(content, Mapping):
-        return {name: redact_values(value) for name, value in content.items()}
+        return {name: redact_values(value, most=most) for name, value in content.items()}
     if isinstance(content, list | tuple):
-        return [redact_values(value) for value in content]
+        return [redact_values(value, most=most) for value in content]
     return content
 
 
 def is_secret_name(name: str) -> bool:
     """Whether a field of this name holds a secret, whatever its value."""
     return _SECRET_NAME.search(name) is not None
+
+
+def _redact_beginning(text: str, most: int) -> str:
+    """Cut before it is looked through, which a long one would take long for. What the cut has halved is known by
+    nothing any more, so a margin is read as well and left out."""
+    read = text[: most + _MARGIN]
+    shown = redact(read)
+    end = len(shown) - _MARGIN if len(read) < len(text) else most
+    return shown[: max(0, min(most, end))]
 
 
 def _parts(value: str) -> Iterator[str]:

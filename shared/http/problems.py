@@ -14,11 +14,15 @@ from starlette.exceptions import HTTPException
 from shared.errors import GtmError, InvalidRequest, TransientError
 from shared.http.access import note_refusal
 from shared.logging import current_request_id, get_logger
+from shared.redaction import redact
 
 log = get_logger(__name__)
 
 REQUEST_ID_HEADER: Final = "X-Request-ID"
 PROBLEM_MEDIA_TYPE: Final = "application/problem+json"
+
+_MOST_ERRORS: Final = 20
+_MOST_OF_A_NAME: Final = 500
 
 _CODES: Final = {
     400: ("body-unreadable", "The body can't be read"),
@@ -125,15 +129,17 @@ def _on_invalid_request(_request: Request, error: Exception) -> Response:
     found = error.errors()
     if any(item["type"] == "json_invalid" for item in found):
         return to_response(_unreadable("it is not JSON").to_problem())
-    errors = [{"field": _field(item["loc"]), "message": item["msg"]} for item in found]
+    errors = [{"field": _field(item["loc"]), "message": item["msg"]} for item in found[:_MOST_ERRORS]]
     named = "; ".join(f"{item['field']}: {item['message']}" for item in errors)
+    if len(found) > _MOST_ERRORS:
+        named += f"; and {len(found) - _MOST_ERRORS} more"
     problem = InvalidRequest(f"{named}. The accepted fields are listed at /docs.", errors=errors)
     return to_response(problem.to_problem())
 
 
 def _field(location: tuple[int | str, ...]) -> str:
     parts = [str(part) for part in location if part not in ("body", "query", "path", "header")]
-    return ".".join(parts) or "body"
+    return redact(".".join(parts), most=_MOST_OF_A_NAME) or "body"
 
 
 def _unreadable(why: str) -> GtmError:
