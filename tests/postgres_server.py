@@ -5,10 +5,12 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from contextlib import suppress
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any, Self
 
+import psutil
 import sqlalchemy as sa
 
 from tests.conftest import wait_until
@@ -36,7 +38,17 @@ class PostgresServer:
         if os.getuid() == 0:
             os.chown(self._data, NOBODY, NOBODY)
             self._as_user = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
-        initdb = [self._programs / "initdb", "-D", self._data, "-U", "gtm", "--auth=trust", "-E", "UTF8", "--locale=C"]
+        initdb: list[str | Path] = [
+            self._programs / "initdb",
+            "-D",
+            self._data,
+            "-U",
+            "gtm",
+            "--auth=trust",
+            "-E",
+            "UTF8",
+            "--locale=C",
+        ]
         subprocess.run(initdb, check=True, capture_output=True, cwd=self._folder, **self._as_user)
         self._port = free_port()
         self.url = f"postgresql+psycopg://gtm@127.0.0.1:{self._port}/"
@@ -67,16 +79,24 @@ class PostgresServer:
 
     def kill(self) -> None:
         """SIGKILL for all of its processes."""
-        os.killpg(self._process.pid, signal.SIGKILL)
+        self._signal_all(signal.SIGKILL)
         self._process.wait(_STOP_SECONDS)
 
     def freeze(self) -> None:
-        """SIGSTOP for all of them: connections stay and nothing is answered."""
-        os.killpg(self._process.pid, signal.SIGSTOP)
+        """SIGSTOP for all of them, as when its disk hangs: connections stay, are even made, and nothing is answered."""
+        self._signal_all(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """SIGCONT."""
-        os.killpg(self._process.pid, signal.SIGCONT)
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        """Each backend leads a process group of its own. The postmaster stands still meanwhile: it starts no other."""
+        self._process.send_signal(signal.SIGSTOP)
+        for child in psutil.Process(self._process.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                child.send_signal(number)
+        self._process.send_signal(number)
 
     def run(self, statement: str) -> None:
         """In the database `postgres`, outside of a transaction."""

@@ -1,9 +1,10 @@
 """Sessions on the operations database: SQLite in WAL mode on one machine, PostgreSQL where there are several."""
 
+import math
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +22,9 @@ class Patience:
 
     A PostgreSQL whose machine or network vanishes sends no RST: without limits, whoever waits for it waits for hours
     (Linux: 2 h until the first keepalive, 15 min of retransmission). `silence` is what was sent and not acknowledged.
-    `statement` is the server's part, for one that is there but does not get on.
+    `statement` is the server's part, for one that is there but does not get on; `whole` is ours, for a transaction and
+    the connection that it needs, on one that does not even say so. `idle`: the server rolls back, and lets go of every
+    lock, where we have stood still in the middle of a transaction (frozen, cut off) for so long.
     """
 
     turn: float  # SQLite: for this process's other writers
@@ -30,12 +33,14 @@ class Patience:
     connect: int  # libpq takes whole seconds, at least 2
     silence: float
     statement: float
+    idle: float
+    whole: float = math.inf
 
 
 # A worker can wait for its next heartbeat: what waits longer than this is better tried again then.
-WORKER_PATIENCE: Final = Patience(turn=5, lock=5, pool=5, connect=3, silence=10, statement=10)
+WORKER_PATIENCE: Final = Patience(turn=5, lock=5, pool=5, connect=3, silence=10, statement=10, idle=15)
 # A caller is answered within 3 s, whatever is broken, and told to come again.
-REQUEST_PATIENCE: Final = Patience(turn=1, lock=1, pool=0.5, connect=2, silence=1, statement=2)
+REQUEST_PATIENCE: Final = Patience(turn=1, lock=1, pool=0.5, connect=2, silence=1, statement=2, idle=5, whole=2.5)
 
 _KEEPALIVES: Final = {  # libpq's names and units: a silent peer is given up after 5 + 3 * 2 s, within a lease
     "keepalives": 1,
@@ -43,6 +48,8 @@ _KEEPALIVES: Final = {  # libpq's names and units: a silent peer is given up aft
     "keepalives_interval": 2,
     "keepalives_count": 3,
 }
+# The same on the server's side, in its names: a session whose client has vanished ends, with all that it holds.
+_SERVER_KEEPALIVES: Final = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
 
 
 class OperationsDatabase:
@@ -59,7 +66,7 @@ class OperationsDatabase:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A snapshot; writes nothing."""
-        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+        with self._ended_in_time(), Session(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     @contextmanager
@@ -71,8 +78,16 @@ class OperationsDatabase:
         the threads of a process stand in line here, and only one of them contends with other processes.
         """
         engine = self.engine.execution_options(is_writer=True)
-        with self._in_turn(), Session(engine, expire_on_commit=False) as session, session.begin():
-            yield session
+        with self._in_turn(), self._ended_in_time(), Session(engine, expire_on_commit=False) as session:
+            with session.begin():
+                yield session
+
+    def _ended_in_time(self) -> AbstractContextManager[None]:
+        if self._turn is not None or self._patience.whole == math.inf:
+            return nullcontext()
+        from shared.operations.patient_connection import ended_after  # psycopg, which SQLite alone does without
+
+        return ended_after(self._patience.whole)
 
     @contextmanager
     def _in_turn(self) -> Iterator[None]:
@@ -129,7 +144,14 @@ os.register_at_fork(after_in_child=_databases.clear)
 def _create_engine(url: str, patience: Patience, *, has_statement_limits: bool) -> sa.Engine:
     if not url.startswith("sqlite"):
         limits = _postgres_limits(url, patience, has_statement_limits=has_statement_limits)
-        return sa.create_engine(url, pool_pre_ping=True, pool_timeout=patience.pool, connect_args=limits)
+        engine = sa.create_engine(url, pool_pre_ping=True, pool_timeout=patience.pool, connect_args=limits)
+        if has_statement_limits and engine.dialect.driver == "psycopg":
+            from shared.operations.patient_connection import connect_patiently
+
+            # An operator's own statement_timeout may be longer than ours.
+            answer = math.inf if "statement_timeout" in url else patience.statement + 2
+            connect_patiently(engine, answer=answer, connect=patience.connect)
+        return engine
     path = sa.make_url(url).database
     if path:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -147,8 +169,14 @@ def _postgres_limits(url: str, patience: Patience, *, has_statement_limits: bool
     if has_statement_limits:
         options = named.get("options", "")
         theirs = options if isinstance(options, str) else " ".join(options)
-        times = f"-c statement_timeout={patience.statement * 1000:.0f} -c lock_timeout={patience.lock * 1000:.0f}"
-        limits["options"] = f"{times} {theirs}".strip()  # of two `-c` with one name the later counts
+        times = {
+            "statement_timeout": patience.statement,
+            "lock_timeout": patience.lock,
+            "idle_in_transaction_session_timeout": patience.idle,
+        }
+        timed = " ".join(f"-c {name}={seconds * 1000:.0f}" for name, seconds in times.items())
+        # Of two `-c` with one name the later counts.
+        limits["options"] = f"{timed} {_SERVER_KEEPALIVES} {theirs}".strip()
     return limits
 
 

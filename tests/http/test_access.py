@@ -16,7 +16,7 @@ from fastapi.routing import iter_route_contexts
 
 from shared.access.audit import read_entries, verify_chain
 from shared.access.callers import COMMAND_LINE
-from shared.access.key_ring import CACHED_SECONDS
+from shared.access.key_ring import AWAY_SECONDS, CACHED_SECONDS
 from shared.access.key_store import CreatedKey, KeyStore
 from shared.access.keys import mint_key
 from shared.errors import TerminalError
@@ -194,7 +194,11 @@ def test_without_the_table_of_keys_nobody_is_let_in(api: ApiServer, keys: KeySto
     finally:
         with house.write() as session:
             session.execute(sa.text("alter table away rename to api_keys"))
-    assert httpx.get(f"{api.url}/v1/jobs", headers=bearer(key)).status_code == 200
+    wait_until(
+        lambda: httpx.get(f"{api.url}/v1/jobs", headers=bearer(key)).status_code == 200,
+        "it is asked again",
+        seconds=AWAY_SECONDS + 1,
+    )
 
 
 def test_a_token_of_an_earlier_release_is_told_and_not_ignored(

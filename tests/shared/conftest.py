@@ -18,12 +18,18 @@ TEMPLATE = "migrated"
 
 
 @pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """A server with the migrated database `migrated`; the URL lacks the database's name."""
+def postgres_server() -> Iterator[PostgresServer]:
+    """With the migrated database `migrated`."""
     with PostgresServer() as server:
         server.run(f"create database {TEMPLATE}")
         migrate(server.url + TEMPLATE)
-        yield server.url
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres_server: PostgresServer) -> str:
+    """Of that server; it lacks the database's name."""
+    return postgres_server.url
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

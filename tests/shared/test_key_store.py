@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from shared.access.audit import read_entries, verify_chain
 from shared.access.callers import COMMAND_LINE
-from shared.access.key_ring import CACHED_SECONDS, KeyRing
+from shared.access.key_ring import AWAY_SECONDS, CACHED_SECONDS, KeyRing
 from shared.access.key_store import KeyStore
 from shared.access.keys import mint_key
 from shared.access.refusals import Unauthorised
@@ -120,6 +120,9 @@ def test_nobody_is_let_in_while_nobody_can_be_looked_up(keys: KeyStore, operatio
         identify(ring, created.text)
     assert (away.value.status, away.value.code) == (503, "operations-unavailable")
     sa.event.remove(operations.engine, "before_cursor_execute", cut)
+    with pytest.raises(TransientError):
+        identify(ring, created.text)  # it was away a moment ago: that is answered without asking
+    clock.now += AWAY_SECONDS
     assert identify(ring, created.text) == "sync"
 
 
