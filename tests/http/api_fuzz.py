@@ -14,20 +14,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from services.scoring.adapters.ollama import OllamaModel
-from services.scoring.flow import score_accounts
 from shared.operations.migrate import migrate
-from shared.settings import WarehouseSettings
-from shared.warehouse import open_warehouse
 from tests.break_in.target import HUBSPOT_SECRET, ORGANIZATION, PUBLIC_URL, SALESFORCE_TOKEN, WEBHOOK_SECRET
-from tests.fakes.ollama import FakeOllama
 from tests.http.trying import ROOT, Done, try_all
-from tests.scoring.conftest import FakeJob, account, to_settings, write_marts
 from tests.servers import ApiServer
 
 SERVICES = ("ingest", "transform", "scoring")
 EXAMPLES = 50  # of each operation, each time that fuzzing comes round
-SECRETS = {  # signing_hooks.py signs with them
+SECRETS = {  # fuzz_hooks.py signs with them
     "GTM_WEBHOOK_SECRET": WEBHOOK_SECRET,
     "GTM_HUBSPOT_WEBHOOK_SECRET": HUBSPOT_SECRET,
     "GTM_PUBLIC_URL": PUBLIC_URL,
@@ -41,17 +35,16 @@ def fuzz(service: str, folder: Path, *, seconds: int, seed: int) -> Done:
     var = folder / service
     var.mkdir(parents=True)
     migrate(f"sqlite:///{var / 'operations.sqlite3'}")
-    key = _make_key(var)
-    if service == "scoring":
-        _score_accounts(var)
+    key = _run(var, "shared.access", "create", "--name", "fuzz", "--scope", "admin")
+    build_id = _run(var, "tests.http.fuzz_data", service) if service != "ingest" else ""
     env = {**_environment(var), "GTM_ENV": "production", "GTM_QUEUE_LIMIT": "1000000"}
     server = ApiServer(service, folder / "logs", env)
     try:
         server.wait_ready()
         description = ROOT / "openapi" / f"{service}.json"
         options = ["--header", f"Authorization: Bearer {key}", "--seed", str(seed), "--max-time", str(seconds)]
-        hooks = "tests.http.signing_hooks"
-        done = try_all(description, server.url, folder, examples=EXAMPLES, options=options, hooks=hooks)
+        hooks = {"PYTHONPATH": str(ROOT), "SCHEMATHESIS_HOOKS": "tests.http.fuzz_hooks", "FUZZ_BUILD_ID": build_id}
+        done = try_all(description, server.url, folder, examples=EXAMPLES, options=options, env=hooks)
         assert server.process.poll() is None, server.log()
         crashes = [line for line in server.log().splitlines() if "request_crashed" in line]
         assert not crashes, crashes[:3]
@@ -60,25 +53,16 @@ def fuzz(service: str, folder: Path, *, seconds: int, seed: int) -> Done:
         server.stop()
 
 
-def _score_accounts(var: Path) -> None:
-    """Leads to be read."""
-    warehouse = open_warehouse(WarehouseSettings(GTM_DATA_DIR=var))  # type: ignore[call-arg]
-    write_marts(warehouse, [account(number) for number in range(1, 7)])
-    with FakeOllama() as model:
-        settings = to_settings(model.url)
-        score_accounts(FakeJob(), warehouse, OllamaModel(settings), settings)
+def _run(var: Path, module: str, *arguments: str) -> str:
+    command = [sys.executable, "-m", module, *arguments]
+    env = {**os.environ, **_environment(var)}
+    return subprocess.run(  # nosec B603
+        command, cwd=ROOT, env=env, capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 def _environment(var: Path) -> dict[str, str]:
     return {"GTM_DATA_DIR": str(var), "GTM_ENV_FILE": os.devnull, "REDIS_URL": "redis://127.0.0.1:1/0", **SECRETS}
-
-
-def _make_key(var: Path) -> str:
-    command = [sys.executable, "-m", "shared.access", "create", "--name", "fuzz", "--scope", "admin"]
-    made = subprocess.run(  # nosec B603
-        command, cwd=ROOT, env={**os.environ, **_environment(var)}, capture_output=True, text=True, check=True
-    )
-    return made.stdout.strip()
 
 
 def main() -> int:

@@ -3,7 +3,7 @@
 import os
 import subprocess  # nosec B404 - fixed commands, no shell
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -14,12 +14,17 @@ Done = subprocess.CompletedProcess[str]
 
 
 def try_all(
-    description: Path, url: str, folder: Path, *, examples: int, options: Sequence[str] = (), hooks: str | None = None
+    description: Path,
+    url: str,
+    folder: Path,
+    *,
+    examples: int,
+    options: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
 ) -> Done:
-    """In all phases, with the hooks of that module. What it says is in `stdout`; 0 is the exit code where it found
-    nothing."""
+    """In all phases. What it says is in `stdout`; 0 is the exit code where it found nothing."""
     tool = Path(sys.executable).parent / "schemathesis"
     command = [str(tool), "--no-color", "--config-file", str(CONFIG), "run", str(description), "--url", url]
     command += ["--phases", ",".join(PHASES), "--max-examples", str(examples), *options]
-    env = os.environ | ({"PYTHONPATH": str(ROOT), "SCHEMATHESIS_HOOKS": hooks} if hooks else {})
-    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)  # nosec B603
+    environment = os.environ | dict(env or {})
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)  # nosec B603

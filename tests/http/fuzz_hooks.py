@@ -1,8 +1,11 @@
-"""What schemathesis sends to a webhook's door is signed, so that it gets in: a hook of its runs (SCHEMATHESIS_HOOKS).
+"""Hooks of schemathesis' runs (SCHEMATHESIS_HOOKS). What it sends to a webhook's door is signed, so that it gets in;
+every other build that it asks for is one that there is (FUZZ_BUILD_ID).
 
 Whatever lacks the header or parameter of a signature is sent as it is: that has to be refused.
 """
 
+import os
+import zlib
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
@@ -11,7 +14,6 @@ from requests import PreparedRequest
 from requests.auth import AuthBase
 
 from tests.break_in.target import SALESFORCE_TOKEN, sign_hubspot, sign_standard
-
 
 _STANDARD = {"webhook-id", "webhook-timestamp", "webhook-signature"}
 _HUBSPOT = {"X-HubSpot-Signature-v3", "X-HubSpot-Request-Timestamp"}
@@ -39,3 +41,6 @@ def before_call(_context: schemathesis.HookContext, case: schemathesis.Case, kwa
     """Of each request."""
     if "/webhooks/" in case.path:
         kwargs["auth"] = _Signature()
+    build_id = case.path_parameters.get("build_id")
+    if build_id is not None and zlib.crc32(str(build_id).encode("utf-8", "replace")) % 2:
+        case.path_parameters["build_id"] = os.environ["FUZZ_BUILD_ID"]
