@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 from shared.access.audit import AuditEvent, append_entry
 from shared.access.callers import Caller
 from shared.access.keys import Scope, check_name, check_scopes, implied_scopes, mint_key
-from shared.errors import InvalidRequest, NotFound
+from shared.errors import InvalidRequest, NotFound, TransientError
 from shared.operations.database import OperationsDatabase
-from shared.operations.models import ApiKey
+from shared.operations.models import ApiKey, AuditEntry
 
 MOST_ACTIVE: Final = 2
 """Keys of one name: the one in use, and the one that replaces it."""
@@ -94,23 +94,41 @@ class KeyStore:
     def revoke(self, key_id: str, *, caller: Caller) -> StoredKey:
         """End a key for good. One that is revoked already stays as it is.
 
+        Where the audit log can't be added to, the key ends without it, and a repeat adds the row that is missing.
+
         Raises:
             NotFound: `key-not-found`.
+            TransientError: `revoked-unrecorded`, the key is revoked and the audit log does not say so.
         """
-        with self._database.write() as session:
-            row = session.get(ApiKey, key_id, with_for_update=True)
-            if row is None:
-                raise NotFound(
-                    f"There is no key {key_id!r}. `gtm keys list` has the ids: the twelve characters after `gtm_`.",
-                    code="key-not-found",
-                    title="Unknown key",
-                )
-            if row.revoked_at is None:
-                row.revoked_at = self._database.now(session)
-                session.flush()
-                detail = {"name": row.name}
-                append_entry(self._database, session, AuditEvent("key.revoke", caller, key_id, detail=detail))
-            return _to_stored(row)
+        try:
+            with self._database.write() as session:
+                row = self._end(session, key_id)
+                if not _is_recorded(session, key_id):
+                    event = AuditEvent("key.revoke", caller, key_id, detail={"name": row.name})
+                    append_entry(self._database, session, event)
+                return _to_stored(row)
+        except sa.exc.DBAPIError as error:
+            with self._database.write() as session:
+                self._end(session, key_id)
+            raise TransientError(
+                f"The key {key_id} is revoked, but the audit log could not be added to. `gtm audit verify` says "
+                "whether it is whole; revoke the key again, and the row is written.",
+                code="revoked-unrecorded",
+                title="Revoked, and not in the audit log",
+            ) from error
+
+    def _end(self, session: Session, key_id: str) -> ApiKey:
+        row = session.get(ApiKey, key_id, with_for_update=True)
+        if row is None:
+            raise NotFound(
+                f"There is no key {key_id!r}. `gtm keys list` has the ids: the twelve characters after `gtm_`.",
+                code="key-not-found",
+                title="Unknown key",
+            )
+        if row.revoked_at is None:
+            row.revoked_at = self._database.now(session)
+            session.flush()
+        return row
 
     def read_all(self) -> list[StoredKey]:
         """By name, the newest of a name first."""
@@ -141,6 +159,11 @@ class KeyStore:
 def _active(now: datetime) -> sa.Select[tuple[str]]:
     is_running = sa.or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now)
     return sa.select(ApiKey.key_id).where(ApiKey.revoked_at.is_(None), is_running)
+
+
+def _is_recorded(session: Session, key_id: str) -> bool:
+    chosen = sa.select(AuditEntry.seq).where(AuditEntry.action == "key.revoke", AuditEntry.target == key_id)
+    return session.scalar(chosen.limit(1)) is not None
 
 
 def _require_room(session: Session, name: str, now: datetime) -> None:

@@ -1,17 +1,27 @@
 """The services' own login on a real PostgreSQL: it can do the product's work and can't touch its rules."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import psycopg
 import pytest
 import sqlalchemy as sa
 
-from shared.errors import TerminalError
+from shared.access.audit import AuditEvent, append_entry, read_entries, verify_chain
+from shared.access.callers import COMMAND_LINE, Caller
+from shared.access.key_store import KeyStore
+from shared.errors import TerminalError, TransientError
 from shared.operations import migrate as migration
-from shared.operations.database import OperationsDatabase
+from shared.operations.database import WORKER_PATIENCE, OperationsDatabase
 from shared.operations.models import Base
 from shared.operations.service_role import prepare_service_role
 from tests.shared.conftest import run_sql
+
+# A row of the audit log; `prev` and its own hash are a digit each, 64 times.
+_ENTRY = (
+    "insert into audit_log (seq, at, actor, action, count, detail, prev_hash, hash) values "
+    "({seq}, now(), '{actor}', '{action}', 1, '{{}}', repeat('{prev}', 64), repeat('b', 64))"
+)
 
 # What gtm_service may not do, by what somebody who has broken into an API might want.
 REFUSED = {
@@ -29,6 +39,8 @@ REFUSED = {
     "become somebody": "set role gtm",
     "make a friend": "create role friend",
     "read a file": "select pg_read_file('/etc/passwd')",
+    "write that an operator did it": _ENTRY.format(seq=2, actor="cli", action="job.cancel", prev="a"),
+    "write that a key was revoked": _ENTRY.format(seq=2, actor="nightly", action="key.revoke", prev="a"),
 }
 
 
@@ -71,6 +83,53 @@ def test_it_can_not(service: sa.Engine, statement: str) -> None:
     with service.connect() as connection, pytest.raises(sa.exc.ProgrammingError) as refused:
         connection.exec_driver_sql(statement)
     assert isinstance(refused.value.orig, psycopg.errors.InsufficientPrivilege)
+
+
+@pytest.mark.parametrize(("seq", "prev"), [(2**63 - 1, "b"), (3, "b"), (2, "0"), (1, "0"), (0, "0")])
+def test_a_row_that_does_not_follow_the_last_one_is_refused(owner: sa.Engine, seq: int, prev: str) -> None:
+    """Of anybody. A last one with the largest number would be the last for ever."""
+    with owner.connect() as connection:
+        connection.exec_driver_sql(_ENTRY.format(seq=1, actor="cli", action="key.create", prev="0"))
+        entry = _ENTRY.format(seq=seq, actor="nightly", action="job.start", prev=prev)
+        with pytest.raises(sa.exc.DBAPIError, match="does not follow the last one"):
+            connection.exec_driver_sql(entry)
+
+
+def test_a_log_of_its_own_does_not_deceive_the_check(service: sa.Engine) -> None:
+    with service.connect() as connection:
+        connection.exec_driver_sql("create temp table audit_log (seq bigint, hash text)")
+        connection.exec_driver_sql(f"insert into pg_temp.audit_log values ({2**63 - 2}, repeat('a', 64))")
+        entry = _ENTRY.format(seq=2**63 - 1, actor="nightly", action="job.start", prev="a")
+        with pytest.raises(sa.exc.DBAPIError, match="does not follow the last one"):
+            connection.exec_driver_sql(entry.replace("into audit_log", "into public.audit_log"))
+
+
+def test_a_key_is_revoked_while_the_services_login_holds_the_log(owner: sa.Engine, service: sa.Engine) -> None:
+    """Whoever has broken into a service can hold the chain's lock: that must not keep a key alive."""
+    url = owner.url.render_as_string(hide_password=False)
+    database = OperationsDatabase(url, patience=replace(WORKER_PATIENCE, lock=0.2))
+    keys = KeyStore(database)
+    key_id = keys.create("stolen", ["admin"], caller=COMMAND_LINE).stored.key_id
+    with service.begin() as holder:
+        holder.exec_driver_sql("select pg_advisory_xact_lock(hashtext('audit-log'))")
+        with pytest.raises(TransientError, match="is revoked, but") as said:
+            keys.revoke(key_id, caller=COMMAND_LINE)
+    assert said.value.code == "revoked-unrecorded"
+    assert not keys.has_active() and read_entries(database, limit=9, action="key.revoke") == []
+    for _ in range(2):  # the first one writes the row that is missing
+        keys.revoke(key_id, caller=COMMAND_LINE)
+    assert len(read_entries(database, limit=9, action="key.revoke")) == 1
+    assert verify_chain(database).is_whole
+    database.dispose()
+
+
+def test_the_services_can_write_what_they_do(owner: sa.Engine, service: sa.Engine, service_url: str) -> None:
+    mine = OperationsDatabase(service_url)
+    with mine.write() as session:
+        append_entry(mine, session, AuditEvent("job.start", Caller("nightly")))
+        append_entry(mine, session, AuditEvent("call.refused", Caller("anonymous"), status=401))
+    assert verify_chain(mine).is_whole
+    mine.dispose()
 
 
 def test_a_repeat_changes_nothing_and_a_new_password_counts(

@@ -22,6 +22,35 @@ _POSTGRESQL = [
     "for each row execute function refuse_audit_log_change()",
     "create trigger audit_log_no_truncate before truncate on audit_log "
     "for each statement execute function refuse_audit_log_change()",
+    # A row follows the last one, and who is no member of the tables' owner writes none in an operator's name. All names
+    # are qualified: whoever inserts may have set a search_path with tables of that name in it.
+    """
+    create function check_audit_log_entry() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as
+    $$
+    declare
+        last record;
+    begin
+        if (new.action like 'key.%' or new.actor = 'cli') and not pg_has_role(
+            session_user, (select relowner from pg_catalog.pg_class where oid = tg_relid), 'member'
+        ) then
+            raise exception 'audit_log: % by % is for the owner of the tables to write', new.action, new.actor
+                using errcode = 'insufficient_privilege';
+        end if;
+        execute format(
+            'select seq, hash from %I.audit_log order by seq desc limit 1', tg_table_schema
+        ) into last;
+        if new.seq is distinct from coalesce(last.seq, 0) + 1
+            or new.prev_hash is distinct from coalesce(last.hash, repeat('0', 64))
+            or new.hash !~ '^[0-9a-f]{64}$'
+        then
+            raise exception 'audit_log: row % does not follow the last one', new.seq;
+        end if;
+        return new;
+    end
+    $$
+    """,
+    "create trigger audit_log_follows before insert on audit_log "
+    "for each row execute function check_audit_log_entry()",
 ]
 
 
@@ -63,5 +92,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("audit_log")
     if op.get_bind().dialect.name == "postgresql":
-        op.execute(sa.text("drop function refuse_audit_log_change()"))
+        for function in ("refuse_audit_log_change", "check_audit_log_entry"):
+            op.execute(sa.text(f"drop function {function}()"))
     op.drop_table("api_keys")
