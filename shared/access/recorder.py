@@ -14,12 +14,13 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final, Self
 
-import sqlalchemy as sa
-
 from shared.access.audit import AuditEvent, append_entry
+from shared.access.callers import Caller
 from shared.access.key_store import KeyStore
+from shared.errors import TransientError
 from shared.logging import get_logger
 from shared.operations.database import OperationsDatabase
+from shared.operations.outages import OUTAGES
 
 log = get_logger(__name__)
 
@@ -28,6 +29,7 @@ MOST_WINDOWS: Final = 20
 """Of addresses and reasons at once; what comes beyond them shares windows without an address."""
 
 _LOOK_SECONDS: Final = 5.0
+_AWAY: Final = (*OUTAGES, TransientError)
 
 
 @dataclass
@@ -38,6 +40,7 @@ class _Window:
     unwritten: AuditEvent
     count: int = 1
     is_first: bool = True
+    failures: int = 0
 
 
 _Kind = tuple[str | None, str, int | None, str, str]
@@ -96,30 +99,53 @@ class AccessRecorder:
     def write_due(self, *, is_last: bool = False) -> None:
         """What is owed by now; with `is_last` also the numbers of windows that are still open.
 
-        What can't be written stays owed, and is said in the log.
+        What can't be written stays owed, behind the others, and is said in the log.
         """
         with self._lock:
             uses, self._uses = self._uses, {}
             due = [window for window in self._windows.values() if window.count and self._is_due(window, is_last)]
-            events = [_to_event(window) for window in due]
-            counts = [window.count for window in due]
         try:
             if uses:
-                self._store.note_uses(uses)
-                uses = {}
-            for event, window, count in zip(events, due, counts, strict=True):
-                with self._database.write() as session:
-                    append_entry(self._database, session, event)
-                with self._lock:
-                    window.count -= count
-                    window.is_first = False
-        except sa.exc.SQLAlchemyError as error:
+                self._write_uses(uses)
+            for window in sorted(due, key=lambda one: one.failures):
+                self._write_window(window)
+        except _AWAY as error:
             owed = sum(window.count for window in due)
             log.warning("access_not_recorded", uses=len(uses), refusals=owed, reason=type(error).__name__)
-            with self._lock:
-                self._uses = {**uses, **self._uses}
             return
         self._close_windows()
+
+    def _write_uses(self, uses: dict[str, datetime]) -> None:
+        """Raises what `_AWAY` names."""
+        try:
+            self._store.note_uses(uses)
+        except Exception as error:
+            with self._lock:
+                self._uses = {**uses, **self._uses}
+            if isinstance(error, _AWAY):
+                raise
+            log.error("key_uses_not_recorded", uses=len(uses), exc_info=error)
+
+    def _write_window(self, window: _Window) -> None:
+        """Raises what `_AWAY` names. What no database takes as it is becomes a row without what a caller sent: a
+        refusal must not be able to keep others, nor itself, out of the log."""
+        with self._lock:
+            event, count = _to_event(window), window.count
+        for one in (event, _without_what_was_sent(event)):
+            try:
+                with self._database.write() as session:
+                    append_entry(self._database, session, one)
+            except _AWAY:
+                window.failures += 1
+                raise
+            except Exception as error:
+                log.error("refusal_not_written_as_it_was", action=event.action, reason=type(error).__name__)
+                continue
+            with self._lock:
+                window.count -= count
+                window.is_first = False
+            return
+        window.failures += 1
 
     def _is_due(self, window: _Window, is_last: bool) -> bool:
         return window.is_first or is_last or self._clock() - window.opened >= WINDOW_SECONDS
@@ -138,13 +164,21 @@ class AccessRecorder:
             self._wake.wait(_LOOK_SECONDS if has_work else None)
             self._wake.clear()
             is_last = self._is_stopping
-            self.write_due(is_last=is_last)
+            try:
+                self.write_due(is_last=is_last)
+            except Exception as error:  # the thread is the only one that writes: it must not end before its API
+                log.error("access_recorder_failed", exc_info=error)
             if is_last:
                 return
 
 
 def _kind_of(event: AuditEvent) -> _Kind:
     return (event.caller.address, event.action, event.status, event.caller.name, str(event.detail.get("code")))
+
+
+def _without_what_was_sent(event: AuditEvent) -> AuditEvent:
+    detail = {"code": event.detail.get("code"), "left_out": "actor, address, target and request id: not writable"}
+    return replace(event, caller=Caller("anonymous"), target=None, request_id=None, detail=detail)
 
 
 def _to_event(window: _Window) -> AuditEvent:

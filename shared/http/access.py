@@ -33,6 +33,7 @@ log = get_logger(__name__)
 
 _LOOPBACK_NAME: Final = re.compile(r"(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]+)?", re.IGNORECASE)
 _OF_PROXIES: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+_LONGEST_ADDRESS: Final = 100
 _HOW: Final = "Send the header `Authorization: Bearer <key>`; `gtm keys create` makes a key."
 
 
@@ -144,16 +145,20 @@ def note_refusal(request: Request, error: GtmError) -> None:
 
 def caller_address(request: Request) -> str | None:
     """The peer's IP address; behind a proxy that uvicorn trusts (FORWARDED_ALLOW_IPS) the one that the proxy names."""
-    return _to_address(request.client.host) if request.client else None
+    if request.client is None or len(request.client.host) > _LONGEST_ADDRESS:
+        return None
+    return _to_address(request.client.host)
 
 
 @lru_cache(maxsize=1_024)
 def _to_address(host: str) -> str | None:
     """Few callers call often, and parsing takes as long as looking a key up."""
     try:
-        return ipaddress.ip_address(host).compressed
+        address = ipaddress.ip_address(host)
     except ValueError:  # a proxy may name anything
         return None
+    # Without the zone: an interface of ours at best, and behind a proxy any text that somebody sent.
+    return str(address if address.version == 4 else ipaddress.IPv6Address(int(address)))
 
 
 def _local_caller(request: Request) -> Caller:

@@ -12,8 +12,6 @@ from shared.access.recorder import MOST_WINDOWS, WINDOW_SECONDS, AccessRecorder
 from shared.operations.database import OperationsDatabase
 from tests.conftest import wait_until
 
-pytestmark = pytest.mark.parametrize("operations", ["sqlite"], indirect=True)  # test_audit.py has both
-
 
 class Clock:
     def __init__(self) -> None:
@@ -105,6 +103,43 @@ def test_what_can_not_be_written_stays_owed(
         ("unauthorised", 2),
     ]
     assert KeyStore(operations).read_all()[0].last_used_at is not None
+
+
+@pytest.mark.parametrize(
+    "poison",
+    [
+        {"target": "\ud800"},  # half of a character: not SQLAlchemy's error, but the driver's or Python's
+        {"address": f"fe80::1%{'a' * 100}"},  # longer than PostgreSQL's column
+    ],
+    ids=["target", "address"],
+)
+def test_a_refusal_that_can_not_be_written_keeps_no_other_out_and_is_counted(
+    operations: OperationsDatabase, recorder: AccessRecorder, poison: dict[str, str]
+) -> None:
+    recorder.note_refusal(refusal(**poison))
+    recorder.note_refusal(refusal("10.0.0.1"))
+    recorder.write_due()
+    recorder.note_refusal(refusal("10.0.0.2"))
+    recorder.write_due()
+    recorder.write_due(is_last=True)
+    written = rows(operations)
+    assert [row[0] for row in written[1:]] == ["10.0.0.1", "10.0.0.2"]
+    assert sum(row[3] for row in written) == 3
+    assert written[0] in {(None, "unauthorised", None, 1), (poison.get("address"), "unauthorised", "/v1/jobs", 1)}
+    assert verify_chain(operations).is_whole
+
+
+def test_while_no_row_can_be_written_all_stays_owed(
+    operations: OperationsDatabase, recorder: AccessRecorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr("shared.access.recorder.append_entry", lambda *_: 1 / 0)
+        recorder.note_refusal(refusal())
+        recorder.note_refusal(refusal("10.0.0.1"))
+        recorder.write_due()
+        recorder.note_refusal(refusal())
+    recorder.write_due(is_last=True)
+    assert sorted((row[0], row[3]) for row in rows(operations)) == [("10.0.0.1", 1), ("192.0.2.1", 2)]
 
 
 def test_a_refusal_that_comes_while_others_are_written_is_counted(
