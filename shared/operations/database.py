@@ -39,7 +39,7 @@ class Patience:
 
 # A worker can wait for its next heartbeat: what waits longer than this is better tried again then.
 WORKER_PATIENCE: Final = Patience(turn=5, lock=5, pool=5, connect=3, silence=10, statement=10, idle=15)
-# A caller is answered within 3 s, whatever is broken, and told to come again.
+# A caller is answered within 3 s, whatever is broken, and told to come again. `whole` holds where nothing else does.
 REQUEST_PATIENCE: Final = Patience(turn=1, lock=1, pool=0.5, connect=2, silence=1, statement=2, idle=5, whole=2.5)
 
 _KEEPALIVES: Final = {  # libpq's names and units: a silent peer is given up after 5 + 3 * 2 s, within a lease
