@@ -223,7 +223,7 @@ def test_every_route_asks_for_a_key_or_is_known_to_be_open(service: str, operati
             return {
                 f"{method} {route.path}": (await client.request(method, str(route.path))).status_code
                 for route in routes
-                for method in route.methods or ()
+                for method in (*(route.methods or ()), *(["HEAD"] if "GET" in (route.methods or ()) else []))
                 if route.path not in OPEN and not str(route.path).startswith("/v1/webhooks/")
             }
 
