@@ -47,7 +47,7 @@ def list_keys() -> list[dict[str, Any]]:
 
 
 def verify_log(expected: str | None) -> ChainReport:
-    """Walk the audit log."""
+    """Walk the audit log. Raises InvalidRequest `audit-hash-invalid`."""
     with _database() as database:
         return verify_chain(database, expected=expected)
 

@@ -8,6 +8,7 @@ people and records never come in.
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,10 +18,12 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from shared.access.callers import Caller
+from shared.errors import InvalidRequest
 from shared.operations.database import OperationsDatabase
 from shared.operations.models import AuditEntry
 
 GENESIS: Final = "0" * 64
+_HASH: Final = re.compile("[0-9a-fA-F]{64}")
 _HASHED: Final = tuple(column.name for column in AuditEntry.__table__.columns if column.name != "hash")
 # Made once: an ORM statement made anew takes longer than all the rest of a row.
 _LAST: Final = sa.select(AuditEntry.seq, AuditEntry.hash).order_by(AuditEntry.seq.desc()).limit(1)
@@ -100,7 +103,12 @@ def verify_chain(database: OperationsDatabase, *, expected: str | None = None) -
     """Walk all rows, the oldest first, to the first that is not as it was written.
 
     `expected` is the hash of any row, as it was kept elsewhere: a log without it was cut off or made anew.
+
+    Raises:
+        InvalidRequest: `audit-hash-invalid`, where `expected` is no hash. Nothing stands in for one: an empty text,
+            as of a file that is gone, must not be taken for nothing expected.
     """
+    expected = _to_hash(expected) if expected is not None else None
     count, head, was_seen = 0, GENESIS, expected == GENESIS
     broken_at, fault = None, None
     try:
@@ -112,7 +120,7 @@ def verify_chain(database: OperationsDatabase, *, expected: str | None = None) -
             was_seen = was_seen or head == expected
     except _Unreadable:
         broken_at, fault = count + 1, "it holds a value that no row was written with"
-    return ChainReport(count, head, broken_at, fault, was_seen if expected else None)
+    return ChainReport(count, head, broken_at, fault, was_seen if expected is not None else None)
 
 
 def read_entries(
@@ -129,6 +137,17 @@ def read_entries(
             {name: _plain(value) for name, value in {**_values(entry), "hash": entry.hash}.items()}
             for entry in session.scalars(query)
         ]
+
+
+def _to_hash(text: str) -> str:
+    if not _HASH.fullmatch(text.strip()):
+        raise InvalidRequest(
+            f"{text[:80]!r} is no hash of the audit log: 64 hexadecimal digits are, as `gtm audit verify` prints them. "
+            "Look at what was kept elsewhere: without it nobody can tell whether rows were cut off.",
+            code="audit-hash-invalid",
+            title="Not a hash of the audit log",
+        )
+    return text.strip().lower()
 
 
 class _Unreadable(Exception):

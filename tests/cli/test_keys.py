@@ -90,6 +90,8 @@ def test_verify_names_the_broken_row_and_a_head_that_is_gone(run_gtm: Gtm, opera
         connection.execute("drop trigger audit_log_no_update")
         connection.execute("update audit_log set actor = 'nobody' where seq = 1")
     connection.close()
+    nothing_kept = run_gtm("audit", "verify", "--expect", "")  # "$(tail -1 heads)" of a file that is gone
+    assert nothing_kept.exit_code == 2 and "64 hexadecimal digits" in nothing_kept.stderr
     broken = run_gtm("audit", "verify", "--json")
     assert (broken.exit_code, broken.json()["broken_at"], broken.json()["is_whole"]) == (1, 1, False)
 
@@ -114,7 +116,8 @@ def test_the_images_door_does_the_same(operations_file: Path, run_gtm: Gtm) -> N
     (key,) = run_gtm("keys", "list", "--json").json()
     assert (key["key_id"], key["scopes"]) == (given.key_id, ["run"])
     code = "import sys, shared.access.__main__ as door; assert not {'typer', 'rich', 'cli'} & set(sys.modules)"
-    code += "; sys.exit(door.main(['revoke', 'aaaaaaaaaaaa']) * 10 + door.main(['verify']))"
+    code += "; sys.exit(door.main(['revoke', 'aaaaaaaaaaaa']) * 100"
+    code += " + door.main(['verify', '--expect', '']) * 10 + door.main(['verify']))"
     refused = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True)
-    assert refused.returncode == 20 and "no key" in refused.stderr
+    assert refused.returncode == 220 and "no key" in refused.stderr
     assert json.loads(refused.stdout)["count"] == 1

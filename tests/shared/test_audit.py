@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from shared.access.audit import GENESIS, AuditEvent, append_entry, read_entries, verify_chain
 from shared.access.callers import COMMAND_LINE, Caller
 from shared.contracts import JobKind
+from shared.errors import InvalidRequest
 from shared.jobs.store import JobStore
 from shared.operations.database import OperationsDatabase
 from tests.shared.protocol import PIPELINE
@@ -104,6 +105,20 @@ def test_rows_cut_off_show_beside_a_hash_that_was_kept_elsewhere(operations: Ope
     report = verify_chain(operations, expected=kept)
     assert (report.broken_at, report.has_expected, report.is_whole) == (None, False, False)
     assert verify_chain(operations).is_whole  # by itself it can't know
+
+
+@pytest.mark.parametrize("kept", ["", " ", "null", "0" * 63, "g" * 64, GENESIS + "0"])
+def test_what_is_no_hash_is_not_taken_for_nothing_expected(operations: OperationsDatabase, kept: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        verify_chain(operations, expected=kept)
+    assert refused.value.code == "audit-hash-invalid"
+
+
+def test_a_hash_may_be_in_capitals_and_have_a_line_end(operations: OperationsDatabase) -> None:
+    append(operations, "test")
+    head = verify_chain(operations).head
+    assert verify_chain(operations, expected=f"{head.upper()}\n").has_expected is True
+    assert verify_chain(operations, expected="f" * 64).is_whole is False
 
 
 def test_a_row_that_can_not_even_be_read_is_named(operations: OperationsDatabase) -> None:
