@@ -120,13 +120,13 @@ class _JobsCollector(Collector):
             for source, count in session.execute(_CHANGED):
                 waiting.add_metric([source], count)
             now = self._database.now(session)
-            stalled = GaugeMetricFamily("gtm_jobs_stalled", "Running jobs that don't get on", labels=["kind"])
+            stalled = GaugeMetricFamily("gtm_jobs_stalled", "Running jobs of which nothing comes", labels=["kind"])
             found = read_stalled(session, now, operations_settings().stall_seconds)
             for kind, count in Counter(kind for kind, _ in found.values()).items():
                 stalled.add_metric([kind], count)
             age = read_sweep_age(session, now)
-        sweeper = GaugeMetricFamily("gtm_sweeper_age_seconds", "Since the sweeper last looked; NaN: it never did")
-        sweeper.add_metric([], math.nan if age is None else age)
+        sweeper = GaugeMetricFamily("gtm_sweeper_age_seconds", "Since the sweeper last looked; +Inf: it never did")
+        sweeper.add_metric([], math.inf if age is None else age)
         yield from (gauge, ignored, waiting, stalled, sweeper)
 
     def describe(self) -> Iterable[GaugeMetricFamily]:

@@ -4,9 +4,10 @@ A claim raises the fence, so whoever held the job before can't write its row any
 """
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -46,6 +47,14 @@ class Beat:
 
     is_held: bool
     is_cancel_requested: bool
+
+
+class Debts(NamedTuple):
+    """What the job table owes: jobs that may lack a message, oldest first; jobs that wait, by queue; as of when."""
+
+    tickets: list[Ticket]
+    waiting: dict[str, int]
+    at: datetime
 
 
 class Leases:
@@ -152,8 +161,8 @@ class Leases:
             job.dispatched_at = None
             return True
 
-    def sweep(self) -> tuple[list[Ticket], dict[str, int]]:
-        """End what is due, and list what may lack a message, oldest first, with the number of waiting jobs a queue.
+    def sweep(self) -> Debts:
+        """End what is due, and list what may lack a message: until `note_published` says otherwise it is owed.
 
         A second sweeper, or a ticket for a job that still has its message, does no harm: the claim decides.
         """
@@ -170,9 +179,17 @@ class Leases:
                     if (follow_ups := self._end_if_due(session, job, now)) is not None:
                         tickets += follow_ups
                     elif self._lacks_message(job, now):
-                        job.dispatched_at = now
                         tickets.append(Ticket(job.id, JobKind(job.kind), is_urgent=job.state == JobState.RUNNING))
-            return tickets, waiting
+            return Debts(tickets, waiting, now)
+
+    def note_published(self, tickets: Sequence[Ticket], at: datetime) -> None:
+        """Messages for these, as of the sweep `at`, are in Redis: they are looked for in GTM_REDISPATCH_SECONDS again.
+
+        `at` rather than now: who was claimed meanwhile has lost its message since, should that worker die.
+        """
+        named = [ticket.job_id for ticket in tickets]
+        with self._database.write() as session:
+            session.execute(sa.update(Job).where(Job.id.in_(named)).values(dispatched_at=at))
 
     def _neglected(self, queue: str, now: datetime) -> sa.Select[tuple[Job]]:
         """Waiting jobs whose message is old, and running ones whose worker is silent, or of this host: look at it."""

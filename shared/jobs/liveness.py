@@ -14,6 +14,7 @@ from shared.operations.models import Job
 
 SWEEPER: Final = "sweeper"
 SWEEPER_IS_LATE_SECONDS: Final = 30.0  # it looks once a second
+_TAKEN_UP_WITHIN: Final = timedelta(seconds=5)  # of a lease's end, where a worker is free; clocks may differ by as much
 
 
 def note_sweep(session: Session, now: datetime) -> None:
@@ -30,10 +31,23 @@ def read_sweep_age(session: Session, now: datetime) -> float | None:
     return None if last is None else max(0.0, (now - last).total_seconds())
 
 
+def stalled_since(job: Job, now: datetime, stall_seconds: float) -> datetime | None:
+    """Since when nothing comes of a running job: nobody holds it, or who does has not got on for `stall_seconds`."""
+    if job.state != JobState.RUNNING or job.queue is None:
+        return None
+    if job.lease_until is not None and job.lease_until < now - _TAKEN_UP_WITHIN:
+        return job.lease_until
+    if job.progressed_at is not None and job.progressed_at < now - timedelta(seconds=stall_seconds):
+        return job.progressed_at
+    return None
+
+
 def read_stalled(session: Session, now: datetime, stall_seconds: float) -> dict[str, tuple[str, datetime]]:
-    """job id -> kind and since when: running jobs whose worker lives and that have not got on for so long."""
-    long_ago = now - timedelta(seconds=stall_seconds)
-    query = sa.select(Job.id, Job.kind, Job.progressed_at).where(
-        Job.state == JobState.RUNNING, Job.queue.is_not(None), Job.progressed_at < long_ago
+    """job id -> kind and since when, of all for which `stalled_since` tells a time."""
+    nothing_came = Job.progressed_at < now - timedelta(seconds=stall_seconds)
+    nobody_holds = Job.lease_until < now - _TAKEN_UP_WITHIN
+    query = sa.select(Job).where(
+        Job.state == JobState.RUNNING, Job.queue.is_not(None), sa.or_(nothing_came, nobody_holds)
     )
-    return {job_id: (kind, since) for job_id, kind, since in session.execute(query) if since is not None}
+    found = {job.id: (job.kind, stalled_since(job, now, stall_seconds)) for job in session.scalars(query)}
+    return {job_id: (kind, since) for job_id, (kind, since) in found.items() if since is not None}

@@ -23,7 +23,7 @@ from shared.jobs.last_errors import TOO_LONG
 from shared.jobs.leases import Claim, Leases
 from shared.logging import get_logger
 from shared.operations.database import operations_database
-from shared.operations.outages import outage_as_transient
+from shared.operations.outages import OUTAGES, outage_as_transient
 from shared.settings import OperationsSettings, explain_wrong_settings, operations_settings, warehouse_settings
 from shared.warehouse.budget import Spending, counted_spending, with_spending
 
@@ -31,7 +31,6 @@ log = get_logger(__name__)
 
 _REPORT_INTERVAL_SECONDS = 0.5
 _SETTLE_PAUSE_SECONDS = 0.5
-_DATABASE_ERRORS = (sa.exc.DBAPIError, sa.exc.TimeoutError)
 
 Work = Callable[[HeldJob], dict[str, Any]]
 IsResumable = Callable[[Mapping[str, Any]], bool]
@@ -126,7 +125,7 @@ def _settle(outcome: _Outcome, leases: Leases, settings: OperationsSettings, cla
     while True:
         try:
             return outcome.write(leases, claim)
-        except _DATABASE_ERRORS as error:
+        except OUTAGES as error:
             log.warning("outcome_not_written", outcome=outcome.name, reason=str(getattr(error, "orig", error)))
             if time.monotonic() > deadline:
                 return None
@@ -167,7 +166,8 @@ class _Held:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join()
+        # A heartbeat under way may wait for the operations database. It is refused by the row, should it come late.
+        self._thread.join(self._settings.heartbeat_seconds)
 
     def report(self, phase: str, done: int, total: int | None = None, unit: str = "rows") -> None:
         now = time.monotonic()
@@ -179,7 +179,7 @@ class _Held:
         self._phase, self._done, self._reported_at = phase, done, now
         try:
             self._beat({"phase": phase, "done": done, "total": total, "unit": unit}, got_on=got_on)
-        except _DATABASE_ERRORS as error:  # it is only progress
+        except OUTAGES as error:  # it is only progress
             log.warning("progress_not_written", reason=str(getattr(error, "orig", error)))
 
     def check(self) -> None:
@@ -208,7 +208,7 @@ class _Held:
                 with suppress(JobCancelled, LeaseLost):
                     self._beat(None)
                 renewed_at = time.monotonic()
-            except _DATABASE_ERRORS as error:
+            except sa.exc.SQLAlchemyError as error:  # whatever it is: the lease's end decides
                 log.warning("heartbeat_failed", reason=str(getattr(error, "orig", error)))
                 if time.monotonic() - renewed_at > self._settings.lease_seconds:
                     self._lost.set()  # someone else may hold the job by now

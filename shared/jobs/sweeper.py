@@ -22,7 +22,7 @@ from shared.celery_app import make_celery
 from shared.contracts import TASKS
 from shared.jobs.creation import Ticket
 from shared.jobs.dispatch import lists_of, publish
-from shared.jobs.leases import Leases
+from shared.jobs.leases import Debts, Leases
 from shared.jobs.liveness import read_stalled
 from shared.jobs.refreshes import forget_old_events, start_overdue
 from shared.logging import configure_logging, get_logger
@@ -50,34 +50,41 @@ class Sweeper:
         )
 
     def sweep(self) -> int:
-        """Number of messages published.
+        """Number of messages published. The job table is looked at whether or not Redis is there.
 
         Raises:
             redis.RedisError, kombu's OperationalError: Redis can't be reached; the next sweep tries again.
         """
         self._tell_stalled()
-        self._redis.ping()  # before the rows are marked as dispatched
+        debts = self._leases.sweep()
+        self._redis.ping()  # before pipelines are made that count as published
         refreshes = start_overdue(self._database)
         forget_old_events(self._database)
-        tickets, waiting = self._leases.sweep()
-        by_queue: dict[str, list[Ticket]] = defaultdict(list)
-        for ticket in tickets:
-            by_queue[TASKS[ticket.kind][1]].append(ticket)
         for ticket in refreshes:
             publish(self._app, ticket)
-        published = len(refreshes)
-        for queue, owed in by_queue.items():
-            messages = sum(int(self._redis.llen(name)) for name in lists_of(queue))
-            if messages >= waiting.get(queue, 0) > 0:
-                # Everyone who waits may have a message. What was taken up before has a list of its own.
-                owed = [ticket for ticket in owed if ticket.is_urgent]
-                owed = owed if len(owed) > int(self._redis.llen(lists_of(queue)[0])) else []
-            for ticket in owed:
-                publish(self._app, ticket)
-                published += 1
-            if owed:
-                log.info("dispatched_again", queue=queue, jobs=len(owed), messages=messages)
-        return published
+        return len(refreshes) + self._pay(debts)
+
+    def _pay(self, debts: Debts) -> int:
+        by_queue: dict[str, list[Ticket]] = defaultdict(list)
+        for ticket in debts.tickets:
+            by_queue[TASKS[ticket.kind][1]].append(ticket)
+        published: list[Ticket] = []
+        try:
+            for queue, owed in by_queue.items():
+                messages = sum(int(self._redis.llen(name)) for name in lists_of(queue))
+                if messages >= debts.waiting.get(queue, 0) > 0:
+                    # Everyone who waits may have a message. What was taken up before has a list of its own.
+                    owed = [ticket for ticket in owed if ticket.is_urgent]
+                    owed = owed if len(owed) > int(self._redis.llen(lists_of(queue)[0])) else []
+                for ticket in owed:
+                    publish(self._app, ticket)
+                    published.append(ticket)
+                if owed:
+                    log.info("dispatched_again", queue=queue, jobs=len(owed), messages=messages)
+        finally:  # also what went out before Redis went
+            if published:
+                self._leases.note_published(published, debts.at)
+        return len(published)
 
     def _tell_stalled(self) -> None:
         """Each job once, as long as it does not get on: a person decides whether it is to be cancelled."""

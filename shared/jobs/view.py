@@ -1,13 +1,14 @@
 """How a job looks to its caller: the JSON of `GET /v1/jobs/{id}`."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from shared.contracts import JobKind, JobState
+from shared.jobs.liveness import stalled_since
 from shared.operations.models import Job
 from shared.settings import operations_settings
 
@@ -58,7 +59,8 @@ class JobView(BaseModel):
     parent_id: str | None
     children: list["JobView"] | None = None
     stalled_since: datetime | None = Field(
-        description="set where it runs, its worker lives, and nothing has come of it for GTM_STALL_SECONDS"
+        description="set where it runs and nothing comes of it: nobody works on it since then (its worker is gone and "
+        "no other is free), or its worker lives and has not got on for GTM_STALL_SECONDS"
     )
     created_at: datetime
     started_at: datetime | None
@@ -98,15 +100,8 @@ def build_job_view(job: Job, children: Sequence[Job] | None = None) -> JobView:
         subject=job.subject,
         parent_id=job.parent_id,
         children=None if children is None else [build_job_view(child) for child in children],
-        stalled_since=_stalled_since(job),
+        stalled_since=stalled_since(job, datetime.now(UTC), operations_settings().stall_seconds),
         created_at=job.created_at,
         started_at=job.started_at,
         finished_at=job.finished_at,
     )
-
-
-def _stalled_since(job: Job) -> datetime | None:
-    if job.state != JobState.RUNNING or job.progressed_at is None:
-        return None
-    limit = timedelta(seconds=operations_settings().stall_seconds)
-    return job.progressed_at if datetime.now(UTC) - job.progressed_at > limit else None

@@ -6,9 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
+from prometheus_client import generate_latest
 
 from shared import settings
 from shared.contracts import JobKind, JobState
+from shared.http.health import make_registry
 from shared.jobs.leases import Leases
 from shared.jobs.liveness import read_stalled, read_sweep_age
 from shared.jobs.store import JobStore
@@ -73,6 +75,26 @@ def test_a_heartbeat_is_no_progress(
     change(operations, job.id, progressed_at=an_hour_ago)
     leases.end(held, JobState.SUCCEEDED, result={})
     assert store.get(job.id).stalled_since is None, "it has ended"
+
+
+def test_a_running_job_that_nobody_holds_is_told(
+    store: JobStore, leases: Leases, operations: OperationsDatabase
+) -> None:
+    """Its worker is gone and all others are busy: it is taken up when one is free, which may be in an hour."""
+    job = store.start(JobKind.SCORING, {}).job
+    claim(leases, job.id)
+    long_ago = datetime.now(UTC) - timedelta(minutes=10)
+    change(operations, job.id, lease_until=long_ago, worker="elsewhere:1:1:1:1")
+    assert store.get(job.id).stalled_since == long_ago
+    with operations.read() as session:
+        assert read_stalled(session, operations.now(session), 900) == {job.id: ("scoring", long_ago)}
+    claim(leases, job.id)
+    assert store.get(job.id).stalled_since is None
+
+
+def test_a_sweeper_that_never_ran_is_late(operations: OperationsDatabase) -> None:
+    metrics = generate_latest(make_registry(operations)).decode()
+    assert "gtm_sweeper_age_seconds +Inf" in metrics, "an alert above 60 must fire"
 
 
 def test_a_lease_from_before_the_clock_was_put_back_does_not_hold_a_lost_job_up(
