@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, model_validator
 
 
 class JobKind(StrEnum):
@@ -117,8 +117,22 @@ class SyncRequest(_Request):
 
 
 _NODE = r"[A-Za-z0-9_.,:+@*/][A-Za-z0-9_.,:+@*\-/]*"  # none begins as an option of dbt's command line does
+_NODES = rf"^{_NODE}(?: +{_NODE})*$"
+
+
+def _name_nodes(select: str) -> str:
+    if not re.fullmatch(_NODES, select):
+        wrong = next((part for part in select.split(" ") if part and not re.fullmatch(_NODE, part)), select)
+        raise ValueError(
+            f"{wrong!r} is no node, or an option: name nodes as dbt does, with a space between: dim_accounts+"
+        )
+    return select
+
+
 NodeSelector = Annotated[
-    str, Field(pattern=rf"^{_NODE}(?: +{_NODE})*$", min_length=1, max_length=200, examples=["dim_accounts+"])
+    str,
+    AfterValidator(_name_nodes),
+    Field(min_length=1, max_length=200, examples=["dim_accounts+"], json_schema_extra={"pattern": _NODES}),
 ]
 
 

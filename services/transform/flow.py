@@ -33,7 +33,7 @@ from services.transform.domain.build_plan import BuildPlan, Remainder, settings_
 from services.transform.domain.run_results import NodeResult, count_by_status
 from services.transform.settings import TransformSettings
 from shared.contracts import BuildRequest
-from shared.errors import GtmError, InvalidRequest, TerminalError, TransientError
+from shared.errors import GtmError, TerminalError, TransientError
 from shared.jobs.context import JobCancelled, JobContext, LeaseLost
 from shared.logging import get_logger
 from shared.warehouse import Warehouse
@@ -152,7 +152,7 @@ def _read_task(job: JobContext, settings: TransformSettings, record: BuildRecord
     version = settings_version(variables, tool_versions())
     plan = BuildPlan(job.job_id, version, project_version(settings.dbt_project_dir), request.full_refresh)
     if request.retry_of is None:
-        return _Task(plan, variables, weights_version, _parse_select(request.select))
+        return _Task(plan, variables, weights_version, tuple((request.select or "").split()))
     remainder = record.remainder_of(request.retry_of)
     remainder.require_same_settings(version)
     plan = replace(plan, root_id=remainder.chain[0], full_refresh=remainder.plan.full_refresh)
@@ -216,14 +216,6 @@ def _record_stopped(record: BuildRecord, build: DbtBuild) -> None:
         record.complete(read_results_of_stopped(build))
     except (LeaseLost, TransientError) as error:  # that the build was cancelled is what matters
         log.warning("nodes_not_written", reason=str(error))
-
-
-def _parse_select(select: str | None) -> tuple[str, ...]:
-    parts = tuple((select or "").split())
-    for part in parts:
-        if part.startswith("-"):
-            raise InvalidRequest(f"select: '{part}' is an option, not a node. Name nodes as dbt does: dim_accounts+")
-    return parts
 
 
 def _require_raw(warehouse: Warehouse) -> None:

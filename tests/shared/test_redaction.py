@@ -180,7 +180,7 @@ def test_what_is_quoted_begins_no_line_and_steers_no_terminal(written: Written) 
     forged = 'x\n{"event": "job_succeeded"}\r\n2026-11-24 [info] forged \x1b[2J\x1b]0;t\x07\x9b31m \u2028 \u202etxt'
     get_logger("test").info("said", text=forged)
     get_logger("test").info(f"event {forged}")
-    logging.getLogger("uvicorn.error").info("of stdlib %s", forged)
+    logging.getLogger("a.library").info("of stdlib %s", forged)
     try:
         raise ValueError(forged)
     except ValueError as error:

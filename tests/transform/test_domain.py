@@ -17,6 +17,7 @@ from services.transform.domain.run_results import (
     to_one_line,
 )
 from services.transform.domain.scoring_weights import ScoringWeights
+from shared.contracts import BuildRequest
 from tests.transform.builds import REPOSITORY
 
 
@@ -202,3 +203,14 @@ def test_weights_refuse_what_sql_could_not_use(path: tuple[str, ...], value: Any
     part[last] = value
     with pytest.raises(ValidationError, match=complaint):
         ScoringWeights.model_validate(weights)
+
+
+@pytest.mark.parametrize("select", ["dim_accounts", "dim_accounts+ tag:x 2+fct_loads", "path:models/marts", None])
+def test_select_takes_nodes(select: str | None) -> None:
+    assert BuildRequest(select=select).select == select
+
+
+@pytest.mark.parametrize("select", ["dim_accounts --vars x", "-x", "--full-refresh", "a  -b", " a", "a\n--vars"])
+def test_select_takes_no_options(select: str) -> None:
+    with pytest.raises(ValidationError, match="is no node, or an option"):
+        BuildRequest(select=select)

@@ -8,7 +8,7 @@ import pytest
 from services.transform.domain.run_results import count_by_status
 from services.transform.flow import build_marts
 from services.transform.settings import TransformSettings
-from shared.errors import InvalidRequest, TerminalError
+from shared.errors import TerminalError
 from tests.transform.builds import REPOSITORY, BuiltTwice, House, RecordingJob
 
 
@@ -75,11 +75,6 @@ def test_raw_of_an_earlier_version_asks_for_one_sync(tmp_path: Path) -> None:
     with pytest.raises(TerminalError, match="Sync once after the upgrade") as caught:
         house.build(RecordingJob("upgraded"))
     assert caught.value.code == "nothing-landed"
-
-
-def test_select_takes_nodes_and_no_options(built: BuiltTwice) -> None:
-    with pytest.raises(InvalidRequest, match="'--vars' is an option"):
-        built.house.build(RecordingJob("option", {"select": "dim_accounts --vars x"}))
 
 
 def test_unreadable_weights_name_the_field(built: BuiltTwice, tmp_path: Path) -> None:
