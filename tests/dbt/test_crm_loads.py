@@ -105,6 +105,7 @@ def open_crms(
         )
 
 
+@pytest.mark.long
 def test_what_leaves_the_crms_leaves_the_marts_and_guards_tell_quiet_from_broken(
     open_crms: Callable[[str], Crms],
 ) -> None:

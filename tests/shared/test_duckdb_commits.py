@@ -58,6 +58,7 @@ def _run(target: object, argument: Path) -> None:
     assert [writer.exitcode for writer in writers] == [0] * WRITERS
 
 
+@pytest.mark.long
 def test_the_pinned_duckdb_loses_no_commit(tmp_path: Path) -> None:
     path = tmp_path / "lost.duckdb"
     with duckdb.connect(str(path)) as connection:

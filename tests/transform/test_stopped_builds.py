@@ -93,6 +93,7 @@ def test_killed_worker_leaves_no_dbt_and_every_mart_whole(tmp_path: Path) -> Non
 
 
 @pytest.mark.processes
+@pytest.mark.long
 def test_killed_worker_takes_a_silent_dbt_along(broken: House) -> None:
     """An endless query writes no log line, so no broken pipe would tell dbt that its reader is gone."""
     with _worker(broken, "assert_endless") as worker:
