@@ -82,12 +82,17 @@ class Stack:
         self.urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
         (folder / "files").mkdir()
         self.secrets = folder / "secrets"
-        subprocess.run([REPOSITORY / "docker" / "make_secrets.sh", self.secrets], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [REPOSITORY / "docker" / "make_secrets.sh", self.secrets],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            env=os.environ | {"COMPOSE_PROJECT_NAME": self.project},  # its volumes, and nobody else's
+        )
         # Nothing of the caller's own settings: a smoke test must not land in somebody's Snowflake.
         kept = {key: os.environ[key] for key in os.environ if not key.startswith(("GTM_", "SNOWFLAKE_", "OLLAMA_"))}
         self.environment = kept | {
             "COMPOSE_PROJECT_NAME": self.project,
-            "GTM_IMAGE_TAG": "smoke",
+            "GTM_IMAGE_TAG": os.environ.get("DOCKER_TAG", "smoke"),
             "GTM_SECRETS_DIR": str(self.secrets),
             "GTM_WEBHOOK_SECRET": self.webhook_secret,
             "GTM_FILES_DIR": str(folder / "files"),

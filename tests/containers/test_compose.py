@@ -1,6 +1,7 @@
 """docker-compose.yml and the images' requirements, held to the code; `make docker-smoke` runs them."""
 
 import importlib
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -119,8 +120,42 @@ def test_secrets_are_made_once_and_a_removed_one_is_made_anew(tmp_path: Path) ->
     assert refused.returncode == 1 and "p@ss" not in refused.stderr and "postgres_password" in refused.stderr
 
 
-def _make_secrets(folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([REPOSITORY / "docker" / "make_secrets.sh", folder], capture_output=True, text=True)
+def test_no_owners_password_is_made_that_the_database_would_not_know(tmp_path: Path) -> None:
+    folder = tmp_path / "secrets"
+    _make_secrets(folder)
+    known = (folder / "postgres_password").read_text()
+    (folder / "postgres_password").unlink()
+    refused = _make_secrets(folder)
+    assert refused.returncode == 1 and "--new-owner-password" in refused.stderr and known not in refused.stderr
+    assert not (folder / "postgres_password").exists() and known in (folder / "operations_owner_url").read_text()
+    assert _make_secrets(folder, "--new-owner-password").returncode == 0
+    assert (folder / "postgres_password").read_text() in (folder / "operations_owner_url").read_text()
+    assert known not in (folder / "operations_owner_url").read_text()
+
+
+def test_an_installation_of_an_earlier_release_keeps_its_owners_password(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("POSTGRES_PASSWORD=of-the-volume\n")
+    for folder, env in ((tmp_path / "secrets", {}), (tmp_path / "elsewhere" / "secrets", _docker_with(tmp_path))):
+        refused = _make_secrets(folder, env=env)
+        assert refused.returncode == 1 and "POSTGRES_PASSWORD of .env" in refused.stderr
+        assert [path.name for path in folder.iterdir()] == []
+        (folder / "postgres_password").write_text("of-the-volume\n")
+        assert _make_secrets(folder, env=env).returncode == 0
+        url = (folder / "operations_owner_url").read_text()
+        assert url == "postgresql+psycopg://gtm:of-the-volume@postgres:5432/gtm"
+
+
+def _docker_with(folder: Path) -> dict[str, str]:
+    """An environment whose `docker` knows the volume `house_postgres` and no other."""
+    (folder / "docker").write_text('#!/bin/sh\n[ "$*" = "volume inspect house_postgres" ]\n')
+    (folder / "docker").chmod(0o755)
+    return {"PATH": f"{folder}:{os.environ['PATH']}", "COMPOSE_PROJECT_NAME": "House"}
+
+
+def _make_secrets(folder: Path, *arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"COMPOSE_PROJECT_NAME": "gtm-none"} | (env or {})
+    command = [REPOSITORY / "docker" / "make_secrets.sh", *arguments, folder]
+    return subprocess.run(command, capture_output=True, text=True, env=environment)
 
 
 def test_no_store_is_reached_from_outside_or_reaches_out() -> None:

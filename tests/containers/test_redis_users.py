@@ -35,7 +35,8 @@ class Guarded:
     def __init__(self, folder: Path, binary: str) -> None:
         self._folder, self._binary = folder, binary
         self.port = free_port()
-        subprocess.run([REPOSITORY / "docker" / "make_secrets.sh", folder / "secrets"], check=True, capture_output=True)
+        command = [REPOSITORY / "docker" / "make_secrets.sh", folder / "secrets"]
+        subprocess.run(command, check=True, capture_output=True, env=os.environ | {"COMPOSE_PROJECT_NAME": "gtm-none"})
         (folder / "redis-server").symlink_to(binary)
         shutil.copy(REPOSITORY / "docker" / "redis_users.acl", folder)
         settings = (REPOSITORY / "docker" / "redis.conf").read_text()
