@@ -13,6 +13,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from shared.operations.line import Line
 from shared.settings import OperationsSettings, operations_settings
 
 
@@ -62,12 +63,14 @@ class OperationsDatabase:
         self.engine = _create_engine(url, patience, has_statement_limits=has_statement_limits)
         self._patience = patience
         self._turn = threading.Lock() if self.engine.dialect.name == "sqlite" else None
+        self._line = Line() if patience.whole < math.inf else None  # a worker is alone, and waits for its heartbeat
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A snapshot; writes nothing."""
-        with self._ended_in_time(), Session(self.engine, expire_on_commit=False) as session, session.begin():
-            yield session
+        """A snapshot; writes nothing. On SQLite no writer stands in its way."""
+        with self._entered() if self._turn is None else nullcontext(), self._ended_in_time():
+            with Session(self.engine, expire_on_commit=False) as session, session.begin():
+                yield session
 
     @contextmanager
     def write(self) -> Iterator[Session]:
@@ -78,9 +81,12 @@ class OperationsDatabase:
         the threads of a process stand in line here, and only one of them contends with other processes.
         """
         engine = self.engine.execution_options(is_writer=True)
-        with self._in_turn(), self._ended_in_time(), Session(engine, expire_on_commit=False) as session:
-            with session.begin():
+        with self._entered(), self._in_turn(), self._ended_in_time():
+            with Session(engine, expire_on_commit=False) as session, session.begin():
                 yield session
+
+    def _entered(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._line is None else self._line.entered()
 
     def _ended_in_time(self) -> AbstractContextManager[None]:
         if self._turn is not None or self._patience.whole == math.inf:
