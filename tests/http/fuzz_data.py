@@ -6,6 +6,7 @@ import sys
 
 from services.scoring.adapters.ollama import OllamaModel
 from services.scoring.flow import score_accounts
+from shared.logging import configure_logging
 from shared.operations.database import operations_database
 from shared.settings import operations_settings, warehouse_settings
 from shared.warehouse import open_warehouse
@@ -29,6 +30,7 @@ def score_leads() -> None:
 
 
 if __name__ == "__main__":
+    configure_logging()  # its lines go elsewhere than the id
     if sys.argv[1] == "transform":
         sys.stdout.write(build_nodes())
     else:
