@@ -24,7 +24,8 @@ GIVEN_UP_SECONDS = 10
 
 
 class Line:
-    """A TCP proxy to PostgreSQL that can be cut as a power failure cuts: no byte, no acknowledgement, no RST."""
+    """A TCP proxy to PostgreSQL that can be cut as a power failure cuts: no byte, no acknowledgement, no RST; or fall
+    silent as a balancer in front of a vanished server does: all is acknowledged, and nothing comes back."""
 
     def __init__(self, target_port: int) -> None:
         self._target_port = target_port
@@ -35,6 +36,7 @@ class Line:
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._is_cut = self._is_ended = False
+        self._swallowed: set[socket.socket] = set()
         self._thread = threading.Thread(target=self._forward)
         self._thread.start()
 
@@ -45,6 +47,10 @@ class Line:
         self._is_cut = True
         for near in self._near:
             near.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
+
+    def swallow(self) -> None:
+        """What is connected now hears nothing any more; new connections work."""
+        self._swallowed = set(self._peers)
 
     def close(self) -> None:
         self._is_ended = True
@@ -61,7 +67,7 @@ class Line:
                 if source is self._listener:
                     self._accept()
                 elif data := source.recv(65536):
-                    if not self._is_cut:
+                    if not self._is_cut and source not in self._swallowed:
                         self._peers[source].sendall(data)
                 else:
                     self._selector.unregister(source)
@@ -136,6 +142,25 @@ def test_a_vanished_server_is_given_up_by_who_asks_it(database: OperationsDataba
 @pytest.mark.skipif(sys.platform != "linux", reason="packet filters on a socket are Linux's")
 def test_a_vanished_server_is_given_up_by_who_waits_for_its_answer(database: OperationsDatabase, line: Line) -> None:
     assert give_up(database, line, "select pg_sleep(4)", is_cut_while_waiting=True) < GIVEN_UP_SECONDS
+
+
+def test_a_heartbeat_on_a_line_that_fell_silent_goes_over_another_one(line: Line) -> None:
+    """Whoever keeps the line acknowledges what is sent: no limit of the kernel's or the server's ends the waiting."""
+    patience = replace(WORKER_PATIENCE, statement=0.1)
+    worker = OperationsDatabase(f"postgresql+psycopg://gtm@127.0.0.1:{line.port}/postgres", patience=patience)
+    answers: list[int] = []
+
+    def beat() -> None:
+        with worker.write() as session:
+            answers.append(session.execute(sa.text("select 1")).scalar_one())
+
+    beat()
+    line.swallow()
+    thread = threading.Thread(target=beat, daemon=True)  # without the limit it never comes back
+    thread.start()
+    thread.join(GIVEN_UP_SECONDS)
+    assert answers == [1, 1]
+    worker.dispose()
 
 
 def test_a_statement_and_a_lock_have_an_end_but_for_migrations(postgres_url: str) -> None:

@@ -90,6 +90,30 @@ def test_who_cannot_ask_for_its_fence_writes_nothing_and_is_tried_again(
     assert (job.state, (job.error or {})["code"]) == (JobState.RUNNING, "operations-unavailable")
 
 
+def test_a_heartbeat_that_waits_does_not_hold_up_the_end(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    is_waiting, may_go = threading.Event(), threading.Event()
+    beat = Leases.beat
+
+    def waits(leases: Leases, *arguments: Any, **named: Any) -> Any:
+        if threading.current_thread().name == "heartbeat":
+            is_waiting.set()
+            assert may_go.wait(10), "the job's end waited for it"
+        return beat(leases, *arguments, **named)
+
+    def work(job: JobContext) -> dict[str, Any]:
+        assert is_waiting.wait(10)
+        return {}
+
+    monkeypatch.setattr(Leases, "beat", waits)
+    assert run(work).state == JobState.SUCCEEDED
+    assert not may_go.is_set()
+    may_go.set()  # too late, the beat is refused by the row
+    for thread in threading.enumerate():
+        if thread.name == "heartbeat":
+            thread.join(10)
+    assert _only_job().state == JobState.SUCCEEDED
+
+
 def test_a_stopped_worker_hands_its_job_back_uncounted(run: Run) -> None:
     def stopped(job: JobContext) -> dict[str, Any]:
         raise SystemExit(0)
