@@ -173,7 +173,17 @@ def _local_caller(request: Request) -> Caller:
         # A page in this machine's browser whose name was made to resolve to 127.0.0.1 (DNS rebinding) comes from the
         # loopback too, but it can't change the Host header.
         raise _not_local("answers to localhost, 127.0.0.1 and [::1] only")
+    if _is_of_another_site(request, hosts[0]):
+        raise _not_local("answers no page of another site")
     return local_caller(address)
+
+
+def _is_of_another_site(request: Request, host: str) -> bool:
+    """A page that this machine's browser shows may post a form here: it reads no answer, but what it asked is done.
+    Browsers say whose page it is; other clients say nothing."""
+    own = (f"http://{host}".lower(), f"https://{host}".lower())
+    is_foreign = any(origin.lower() not in own for origin in request.headers.getlist("origin"))
+    return is_foreign or "cross-site" in request.headers.getlist("sec-fetch-site")
 
 
 def _not_local(what: str) -> Forbidden:

@@ -95,6 +95,27 @@ def test_a_foreign_name_for_this_machine_is_refused_without_a_key(api: ApiServer
         assert httpx.get(f"{api.url}/v1/jobs", headers={"Host": host}).status_code == 200, host
 
 
+def test_a_page_of_another_site_can_start_and_cancel_nothing_without_a_key(api: ApiServer) -> None:
+    """A form needs no leave of a browser, and cancel needs no body that a form can't send."""
+    started = httpx.post(f"{api.url}/v1/builds", json={}).json()["id"]
+    cancel = f"{api.url}/v1/jobs/{started}/cancel"
+    port = api.port
+    for sent in (
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": f"http://127.0.0.1:{port}0"},  # another server of this machine
+        {"Origin": f"http://localhost:{port}"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "cross-site", "Origin": f"http://127.0.0.1:{port}"},
+    ):
+        refused = problem(httpx.post(cancel, data={"a": "b"}, headers=sent))
+        assert (refused["status"], refused["code"]) == (403, "forbidden"), sent
+        assert problem(httpx.post(f"{api.url}/v1/builds", json={}, headers=sent))["status"] == 403, sent
+    assert httpx.get(f"{api.url}/v1/jobs/{started}").json()["state"] == "queued"
+    own = {"Origin": f"http://127.0.0.1:{port}", "Sec-Fetch-Site": "same-origin"}  # the pages under /docs
+    assert httpx.post(cancel, headers=own).json()["state"] == "cancelled"
+
+
 def test_a_crash_is_found_in_the_log_by_the_request_id_of_its_answer(
     operations: OperationsDatabase, tmp_path: Path
 ) -> None:
