@@ -8,6 +8,7 @@ import base64
 import json
 import re
 import threading
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
@@ -16,6 +17,7 @@ _MASK: Final = "***"
 _LEAST_CHARACTERS: Final = 4  # a shorter one can't be told from words
 _WORD_BELOW: Final = 8  # a secret that is shorter is hidden where it stands alone: "pass" is no secret in "passed"
 _LINE_CHARACTERS: Final = 16
+_MOST_RENEWED: Final = 16
 _MOST_CHARACTERS: Final = 4096
 _MARGIN: Final = 4096  # longer than what is masked as a whole
 _NAMES: Final = "token|secret|password|passwd|passphrase|api[_-]?key|private[_-]?key|signature|assertion"
@@ -57,24 +59,41 @@ _NAMED: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
 
 
 class _Secrets:
-    """The values of this process. They stay hidden for its life, also once the settings are gone."""
+    """The values of this process. They stay hidden for its life, also once the settings are gone; of those that are
+    renewed, the last few."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._values: set[str] = set()
+        self._renewed: OrderedDict[str, None] = OrderedDict()
         self._pattern: re.Pattern[str] | None = None
 
-    def add(self, values: Iterator[str]) -> None:
+    def add(self, value: str) -> None:
         with self._lock:
             known = len(self._values)
-            self._values.update(value for value in values if len(value) >= _LEAST_CHARACTERS)
+            self._values.update(_long_enough(value))
             if len(self._values) > known:
-                self._pattern = _compile(self._values)
+                self._compile()
+
+    def add_renewed(self, value: str) -> None:
+        with self._lock:
+            is_known = value in self._renewed
+            self._renewed[value] = None
+            self._renewed.move_to_end(value)
+            if not is_known:
+                while len(self._renewed) > _MOST_RENEWED:
+                    self._renewed.popitem(last=False)
+                self._compile()
 
     def clear(self) -> None:
         with self._lock:
             self._values.clear()
+            self._renewed.clear()
             self._pattern = None
+
+    def _compile(self) -> None:
+        values = self._values.union(*(_long_enough(value) for value in self._renewed))
+        self._pattern = _compile(values) if values else None
 
     def mask(self, text: str) -> str:
         return text if self._pattern is None else self._pattern.sub(_MASK, text)
@@ -88,7 +107,13 @@ def hide(value: str) -> None:
 
     Of a URL it is the password alone: where a store is may be said. Several secrets in one setting are hidden each.
     """
-    _secrets.add(_parts(value))
+    _secrets.add(value)
+
+
+def hide_renewed(value: str) -> None:
+    """As `hide()`, for what a login answers or somebody writes anew every hour: the last _MOST_RENEWED of them are
+    known, since a process may live for months and each line is looked through for all."""
+    _secrets.add_renewed(value)
 
 
 def forget_all() -> None:
@@ -133,6 +158,10 @@ def _redact_beginning(text: str, most: int) -> str:
     return shown[: max(0, min(most, end))]
 
 
+def _long_enough(value: str) -> set[str]:
+    return {part for part in _parts(value) if len(part) >= _LEAST_CHARACTERS}
+
+
 def _parts(value: str) -> Iterator[str]:
     parts = urlsplit(value) if "://" in value else None
     if parts is not None and parts.scheme and parts.netloc.rpartition("@")[2]:
@@ -141,9 +170,10 @@ def _parts(value: str) -> Iterator[str]:
         yield from filter(None, found)
         return
     yield value
-    several = value.replace(",", " ").split()
-    yield from several
-    yield from (one.removeprefix("whsec_") for one in several)
+    if "-----BEGIN" not in value:  # whose words are no secrets
+        several = value.replace(",", " ").split()
+        yield from several
+        yield from (one.removeprefix("whsec_") for one in several)
     lines = [line.strip() for line in value.replace("\\n", "\n").splitlines()]
     yield from (line for line in lines if len(line) >= _LINE_CHARACTERS and not line.startswith("-----"))
 

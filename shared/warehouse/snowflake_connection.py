@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from snowflake.connector.errors import Error as ConnectorError
 
 from shared.errors import TerminalError
+from shared.redaction import hide, hide_renewed
 from shared.settings import WarehouseSettings
 from shared.warehouse.budget import watch
 from shared.warehouse.query_tag import APPLICATION, current_query_tag
@@ -86,6 +87,7 @@ def dbt_environment(settings: WarehouseSettings) -> dict[str, str]:
     login, credentials = settings.snowflake_login, _credentials(settings)
     # The key that was read, and no path: dbt by itself reads PEM files alone, and says less of one that it can't use.
     key = base64.b64encode(credentials["private_key"]).decode() if login == "key-pair" else ""
+    hide(key)
     return {
         "SNOWFLAKE_ACCOUNT": settings.snowflake_account,
         "SNOWFLAKE_USER": settings.snowflake_user,
@@ -123,7 +125,7 @@ def _read_token(settings: WarehouseSettings) -> str:
         assert settings.snowflake_oauth_token is not None  # require_snowflake() has said so
         return settings.snowflake_oauth_token.get_secret_value()
     try:
-        return file.read_text(encoding="utf-8").strip()
+        token = file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise TerminalError(
@@ -132,6 +134,8 @@ def _read_token(settings: WarehouseSettings) -> str:
             code="warehouse-login-refused",
             title="The warehouse refuses the login",
         ) from None
+    hide_renewed(token)
+    return token
 
 
 def _address(settings: WarehouseSettings) -> dict[str, Any]:

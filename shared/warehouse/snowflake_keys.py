@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from shared.errors import TerminalError
+from shared.redaction import hide_renewed
 from shared.settings import WarehouseSettings
 
 _LEAST_BITS: Final = 2048  # Snowflake takes no shorter RSA key
@@ -43,10 +44,13 @@ def read_private_key(settings: WarehouseSettings) -> bytes:
 def _read(source: Path | None, settings: WarehouseSettings) -> bytes:
     if source is not None:
         try:
-            return source.read_bytes()
+            content = source.read_bytes()
         except OSError as error:
             reason = error.strerror or type(error).__name__
             raise _invalid(f"GTM_SNOWFLAKE_PRIVATE_KEY_FILE ({source}) can't be read: {reason}.") from None
+        if content.isascii():  # PEM; bytes are in no text
+            hide_renewed(content.decode())
+        return content
     assert settings.snowflake_private_key is not None  # require_snowflake() has said so
     # An .env file has no multi-line values everywhere: `\n` between the lines of a PEM is what people write.
     text = settings.snowflake_private_key.get_secret_value().replace("\\n", "\n").strip()

@@ -15,6 +15,7 @@ import structlog
 from services.ingest.adapters.crm_http import CrmClient, Patience
 from services.ingest.domain.sources import SyncRun, SyncStopped
 from shared.errors import GtmError, TerminalError, TransientError
+from shared.redaction import hide_renewed
 from tests.fakes.toy_crm import Reply, ToyCrm, to_json
 
 TOKEN = "pat-eu1-0123456789abcdef"
@@ -59,6 +60,7 @@ class Caller:
 
     def login(self) -> dict[str, str]:
         self.logins += 1
+        hide_renewed(f"{TOKEN}-{self.logins}")  # as every login does
         return {"Authorization": f"Bearer {TOKEN}-{self.logins}"}
 
     def get(self, path: str = "/records") -> Any:

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from shared.errors import GtmError, InvalidRequest
-from shared.redaction import hide, redact
+from shared.redaction import hide, hide_renewed, redact
 
 SECRET = "s3cr3tOfLettersAlone"
 _UNITS = (
@@ -57,6 +57,17 @@ def test_a_long_text_is_cut_and_no_half_of_a_secret_is_left() -> None:
         assert len(shown) < 1_050 and SECRET[:4] not in shown and shown.endswith(" characters)")
     problem = InvalidRequest("y" * 1_000_000, names=["z" * 1_000_000, 1]).to_problem()
     assert len(problem["detail"]) < 5_000 and len(problem["names"][0]) < 5_000 and problem["names"][1] == 1
+
+
+def test_of_what_is_renewed_the_last_few_are_known() -> None:
+    hide(SECRET)
+    hide_renewed("")
+    for number in range(100):
+        hide_renewed(f"00Dxx0000001!AQ-of-login-{number:03}")
+        assert redact(f"{SECRET} 00Dxx0000001!AQ-of-login-{number:03}") == "*** ***"
+    hide_renewed("00Dxx0000001!AQ-of-login-090")  # the one in use, in another thread
+    assert redact("00Dxx0000001!AQ-of-login-095") == "***"
+    assert redact("00Dxx0000001!AQ-of-login-001") != "***"
 
 
 def test_words_and_ids_stay_as_they_are() -> None:

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 from pydantic import ValidationError
 
 from shared.errors import TerminalError
+from shared.redaction import redact
 from shared.settings import WarehouseSettings
 from shared.warehouse import Warehouse
 from shared.warehouse.snowflake_connection import connect_arguments, dbt_environment
@@ -98,12 +99,20 @@ def test_a_key_that_can_not_be_used_says_what_to_mend(tmp_path: Path) -> None:
         assert "PRIVATE KEY-----" not in refused.value.detail and "MII" not in refused.value.detail
 
 
+def test_a_key_that_was_read_from_a_file_is_in_no_line(tmp_path: Path) -> None:
+    (tmp_path / "key").write_bytes(pem())
+    given = dbt_environment(of(GTM_SNOWFLAKE_PRIVATE_KEY_FILE=tmp_path / "key"))
+    for text in (given["DBT_ENV_SECRET_SNOWFLAKE_PRIVATE_KEY"], *pem().decode().splitlines()[1:-2]):
+        assert redact(f"a PRIVATE KEY: {text}") == "a PRIVATE KEY: ***"
+
+
 def test_a_token_is_read_at_each_login(tmp_path: Path) -> None:
     token = tmp_path / "token"
     settings = of(GTM_SNOWFLAKE_AUTH="oauth", GTM_SNOWFLAKE_OAUTH_TOKEN_FILE=token)
     for text in ("first", "second"):
         token.write_text(text + "\n")
         assert arguments(settings) | {"authenticator": "oauth", "token": text} == arguments(settings)
+        assert redact(f"refused {text}") == "refused ***"
     token.unlink()
     with pytest.raises(TerminalError, match="GTM_SNOWFLAKE_OAUTH_TOKEN_FILE"):
         arguments(settings)

@@ -13,7 +13,7 @@ from services.ingest.adapters.crm_refusals import Refused, refusal
 from services.ingest.adapters.rate_budget import RateBudget
 from services.ingest.domain.crm_answers import read_date, read_json
 from services.ingest.domain.sources import SyncRun
-from shared.errors import GtmError, TransientError
+from shared.errors import TransientError
 from shared.logging import get_logger
 
 log = get_logger(__name__)
@@ -144,7 +144,7 @@ class CrmClient:
                     self._forget(proof)
                     continue
                 if not refused.is_passing:
-                    raise self._redact(refusal(self._source, method, path, refused.status, refused.complaint)) from None
+                    raise refusal(self._source, method, path, refused.status, refused.complaint) from None
                 failure = f"status {refused.status}: {refused.complaint.message}"
                 wait = refused.retry_after
                 if refused.status == 429 and wait is not None:
@@ -160,14 +160,14 @@ class CrmClient:
                 break
             if attempt + 1 < self._patience.tries:
                 self._wait(method, path, attempt, wait, failure)
-        raise self._redact(_unavailable(self._source, method, path, failure))
+        raise _unavailable(self._source, method, path, failure)
 
     def _wait(self, method: str, path: str, attempt: int, wait: float | None, failure: str) -> None:
         backoff = min(self._patience.longest_pause, self._patience.first_pause * 2**attempt)
         jitter = backoff * random.uniform(0.5, 1)  # nosec B311: it spreads retries and keeps no secret
         seconds = max(wait or 0.0, jitter)  # "Retry-After: 0" doesn't mean that the tries may be spent at once
         log.warning("crm_call_again", crm=self._source, method=method, path=path, in_seconds=round(seconds, 2))
-        log.debug("crm_call_failed", crm=self._source, reason=self._without_secrets(failure))
+        log.debug("crm_call_failed", crm=self._source, reason=failure)
         self._run.pause(seconds)
 
     def _read(self, body: bytes) -> Any:
@@ -206,17 +206,6 @@ class CrmClient:
                 f"The clock of {self._source} is about {_rough(abs(seconds))} {side} this machine's. Cursors rest on "
                 "the CRM's own times, so nothing is missed; set this machine's clock by NTP."
             )
-
-    def _redact(self, error: GtmError) -> GtmError:
-        error.detail = self._without_secrets(error.detail)
-        error.args = (error.detail,)
-        return error
-
-    def _without_secrets(self, text: str) -> str:
-        for value in (self._proof or {}).values():
-            for secret in {value, value.rpartition(" ")[2]}:
-                text = text.replace(secret, "***") if len(secret) > 3 else text
-        return text
 
 
 def _unavailable(source: str, method: str, path: str, failure: str) -> TransientError:

@@ -1,6 +1,7 @@
 """A CRM's no: whether it passes, and the final one as an error with the mend."""
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -8,6 +9,7 @@ import httpx
 
 from services.ingest.domain.crm_answers import Complaint, read_complaint, read_date, read_json, read_retry_after
 from shared.errors import GtmError, TerminalError
+from shared.redaction import redact
 
 # 408 and 425 ask for it; 423: HubSpot has the record locked; 477: HubSpot moves the account and sends a Retry-After.
 _PASSING: Final = frozenset({408, 423, 425, 429, 477})
@@ -77,6 +79,8 @@ def _their_now(response: httpx.Response) -> datetime:
 
 
 def _complaint(response: httpx.Response) -> Complaint:
+    """A CRM may repeat what it was sent, and its words go where no log's filter is, such as a job's notes."""
+    complaint = read_complaint({"message": response.text[:200]})
     with suppress(ValueError):
-        return read_complaint(read_json(response.content)[0])
-    return read_complaint({"message": response.text[:200]})
+        complaint = read_complaint(read_json(response.content)[0])
+    return replace(complaint, message=redact(complaint.message))

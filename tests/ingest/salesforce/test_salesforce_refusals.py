@@ -9,6 +9,7 @@ from services.ingest.adapters.sources import validate_sync_request
 from services.ingest.settings import IngestSettings
 from shared.contracts import SyncRequest
 from shared.errors import GtmError, InvalidRequest, TerminalError, TransientError
+from shared.redaction import redact
 from tests.fakes.salesforce import Call, FakeSalesforce
 from tests.fakes.salesforce_login import CLIENT_SECRET, make_key
 from tests.fakes.salesforce_org import Org
@@ -29,6 +30,14 @@ def _refused(pull: SalesforceSync, kind: type[GtmError], code: str, *, named: st
 def test_jwt_bearer_logs_in(pull: SalesforceSync, org: Org, with_key: dict[str, Any]) -> None:
     org.insert("Account", Name="Falkor")
     assert pull("Account", **with_key)["seen"] == 1
+
+
+def test_the_token_that_a_login_answers_is_in_no_line(
+    pull: SalesforceSync, salesforce: FakeSalesforce, org: Org
+) -> None:
+    org.insert("Account", Name="Falkor")
+    pull("Account")
+    assert salesforce.login.tokens and all(redact(f"said {token}") == "said ***" for token in salesforce.login.tokens)
 
 
 def test_wrong_key(pull: SalesforceSync, salesforce: FakeSalesforce, with_key: dict[str, Any]) -> None:

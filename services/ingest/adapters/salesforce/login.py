@@ -19,6 +19,7 @@ from services.ingest.domain.crm_answers import read_date
 from services.ingest.domain.sources import SyncRun
 from services.ingest.settings import IngestSettings
 from shared.errors import TerminalError, TransientError
+from shared.redaction import hide_renewed
 from shared.web_addresses import require_service_url
 
 _DOMAINS: Final = (
@@ -118,6 +119,7 @@ class SalesforceLogin:
                 continue
             answer = _read_json(response)
             if response.is_success and answer.get("access_token"):
+                hide_renewed(str(answer["access_token"]))
                 return answer
             code, description = str(answer.get("error", "")), str(answer.get("error_description", ""))
             if response.is_client_error and code and not _is_passing(response, code, description):
@@ -152,7 +154,10 @@ class SalesforceLogin:
             "exp": int(time.time()) + _VALID_SECONDS,
         }
         try:
-            return jwt.encode(claims, path.read_bytes(), algorithm="RS256")
+            key = path.read_bytes()
+            if key.isascii():  # PEM; bytes are in no text
+                hide_renewed(key.decode())
+            return jwt.encode(claims, key, algorithm="RS256")
         except (OSError, ValueError, TypeError, jwt.PyJWTError) as error:
             reason = (
                 error.strerror if isinstance(error, OSError) else "it holds no RSA private key in PEM without password"
