@@ -16,6 +16,12 @@ METADATA = [
     "0251.0376.0251.0376",
     "169.254.43518",
     "[::ffff:169.254.169.254]",
+    "[::169.254.169.254]",
+    "[64:ff9b::a9fe:a9fe]",
+    "[2002:a9fe:a9fe::]",
+    "[2001::5601:5601]",
+    "metadata",
+    "instance-data",
     "[fe80::1]",
     "[fe80::1%25eth0]",
     "[fd00:ec2::254]",
@@ -62,6 +68,13 @@ def test_what_is_no_address_of_a_service(url: str, said: str) -> None:
     for name in ("GTM_HUBSPOT_URL", "GTM_SALESFORCE_LOGIN_URL"):
         with pytest.raises(ValidationError):
             IngestSettings.model_validate({name: url})
+
+
+def test_no_address_at_all_is_no_service() -> None:
+    for host in ("0.0.0.0", "[::]", "0"):
+        with pytest.raises(ValueError):
+            require_service_url(f"https://{host}/latest")
+    assert parse_hosts("0.0.0.0, [::]") == ["http://127.0.0.1:11434", "http://[::1]:11434"]  # as Ollama's own
 
 
 def test_addresses_that_are_in_use() -> None:
