@@ -17,7 +17,7 @@ from shared.settings import EnvSettings, WarehouseSettings, explain_wrong_settin
 from tests.deploy.rendering import Manifest, environment_of, is_product, pod_of
 
 SERVICES: Final = ("ingest", "transform", "scoring")
-_NOT_OURS: Final = {"REMAP_SIGTERM", "TMPDIR"}  # Celery's own, Python's own
+_NOT_OURS: Final = {"FORWARDED_ALLOW_IPS", "REMAP_SIGTERM", "TMPDIR"}  # uvicorn's own, Celery's, Python's
 # Stands for what a Secret gives: of the form that the setting wants.
 _SECRETS: Final = {
     "GTM_OPERATIONS_URL": "postgresql+psycopg://gtm:secret@postgres:5432/gtm",
