@@ -5,6 +5,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context
 from dataclasses import dataclass
 
 from fastapi import Response
@@ -36,11 +37,12 @@ class JobReads:
         self._looking: asyncio.Task[None] | None = None
 
     async def get(self, job_id: str) -> ReadJob:
-        """Raises NotFound for an id that was never accepted."""
+        """Raises NotFound for an id that was never accepted, ValueError for a job that can't be read."""
         answer: asyncio.Future[ReadJob | None] = asyncio.get_running_loop().create_future()
         self._asked[job_id].append(answer)
         if self._looking is None:
-            self._looking = asyncio.create_task(self._look())
+            # In nobody's context: its lines are of all who ask, not of the first one's request.
+            self._looking = asyncio.create_task(self._look(), context=Context())
         job = await answer
         if job is None:
             raise unknown_job(job_id)
@@ -61,15 +63,16 @@ class JobReads:
                     _tell(asked, error)
                 else:
                     for job_id, answers in asked.items():
-                        for answer in answers:
-                            if not answer.done():  # else its caller has gone
-                                answer.set_result(found.get(job_id))
+                        _answer(answers, found.get(job_id))
         finally:
             self._looking = None
 
-    def _read(self, job_ids: Sequence[str]) -> dict[str, ReadJob]:
-        found = {}
+    def _read(self, job_ids: Sequence[str]) -> dict[str, ReadJob | ValueError]:
+        found: dict[str, ReadJob | ValueError] = {}
         for job_id, view in read_jobs(self._database, job_ids).items():
+            if isinstance(view, ValueError):
+                found[job_id] = view
+                continue
             content = view.model_dump_json().encode()
             etag = f'"{hashlib.blake2b(content, digest_size=12).hexdigest()}"'
             found[job_id] = ReadJob(content, etag, is_ended(view))
@@ -78,9 +81,17 @@ class JobReads:
 
 def _tell(asked: dict[str, list[asyncio.Future[ReadJob | None]]], error: Exception) -> None:
     for answers in asked.values():
-        for answer in answers:
-            if not answer.done():
-                answer.set_exception(error)
+        _answer(answers, error)
+
+
+def _answer(answers: list[asyncio.Future[ReadJob | None]], found: ReadJob | Exception | None) -> None:
+    for answer in answers:
+        if answer.done():  # its caller has gone
+            continue
+        if isinstance(found, Exception):
+            answer.set_exception(found)
+        else:
+            answer.set_result(found)
 
 
 def to_job_response(job: ReadJob, if_none_match: str | None) -> Response:

@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-import sqlalchemy as sa
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
@@ -14,6 +13,7 @@ from starlette.exceptions import HTTPException
 from shared.errors import GtmError, InvalidRequest, TransientError
 from shared.http.access import note_refusal
 from shared.logging import current_request_id, get_logger
+from shared.operations.outages import OUTAGES
 from shared.redaction import redact
 
 log = get_logger(__name__)
@@ -21,6 +21,11 @@ log = get_logger(__name__)
 REQUEST_ID_HEADER: Final = "X-Request-ID"
 PROBLEM_MEDIA_TYPE: Final = "application/problem+json"
 
+_READING: Final = ("GET", "HEAD")
+_UNSURE: Final = (
+    "What was sent may have been accepted all the same: repeat it with the same Idempotency-Key, which gives the same "
+    "job; without one look at GET /v1/jobs first. "
+)
 _MOST_ERRORS: Final = 20
 _MOST_OF_A_NAME: Final = 500
 
@@ -104,8 +109,8 @@ def install_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(GtmError, _on_gtm_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_error)
-    app.add_exception_handler(sa.exc.OperationalError, _on_operations_database_down)
-    app.add_exception_handler(sa.exc.TimeoutError, _on_operations_database_down)
+    for outage in OUTAGES:
+        app.add_exception_handler(outage, _on_operations_database_down)
     app.add_exception_handler(Exception, _on_crash)
 
 
@@ -166,11 +171,13 @@ def _with_head(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: f"{value}, HEAD" if (name, value) == ("Allow", "GET") else value for name, value in headers.items()}
 
 
-def _on_operations_database_down(_request: Request, error: Exception) -> Response:
+def _on_operations_database_down(request: Request, error: Exception) -> Response:
     log.error("operations_database_unavailable", reason=str(getattr(error, "orig", error)))
+    # The commit may have been carried out, and its answer lost.
+    unsure = "" if request.method in _READING else _UNSURE
     problem = TransientError(
-        "The operations database can't be reached or is locked, so nothing was accepted. Try again; if it stays, check "
-        "GTM_OPERATIONS_URL and `python -m shared.operations.migrate`.",
+        f"The operations database can't be reached, is locked, or gave no answer. {unsure}Try again; if it stays, "
+        "check GTM_OPERATIONS_URL and `python -m shared.operations.migrate`.",
         code="operations-unavailable",
         title="The operations database is unavailable",
     )

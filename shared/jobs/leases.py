@@ -161,6 +161,13 @@ class Leases:
             job.dispatched_at = None
             return True
 
+    def note_overdue(self, job_id: str) -> None:
+        """The child that held it is killed at the hard time limit: told, should no later attempt end the job."""
+        with self._database.write() as session:
+            job = lock_job(session, job_id)
+            if job is not None and job.state == JobState.RUNNING and (job.worker or "").startswith(current_place()):
+                job.error = TOO_LONG.to_problem()
+
     def sweep(self) -> Debts:
         """End what is due, and list what may lack a message: until `note_published` says otherwise it is owed.
 

@@ -18,8 +18,9 @@ _BY_ID: Final = sa.select(_JOBS).where(_JOBS.c.id.in_(_IDS))
 _CHILDREN: Final = sa.select(_JOBS).where(_JOBS.c.parent_id.in_(_IDS)).order_by(_JOBS.c.position)
 
 
-def read_jobs(database: OperationsDatabase, job_ids: Collection[str]) -> dict[str, JobView]:
-    """By id, those that exist, as `JobStore.get` gives them; all as of one moment."""
+def read_jobs(database: OperationsDatabase, job_ids: Collection[str]) -> dict[str, JobView | ValueError]:
+    """By id, those that exist, as `JobStore.get` gives them; all as of one moment. ValueError: of a job that this
+    release can't read, such as one of a kind that a later one brought."""
     with database.read() as session:
         connection = session.connection()
         jobs = connection.execute(_BY_ID, {"ids": list(job_ids)}).all()
@@ -28,6 +29,12 @@ def read_jobs(database: OperationsDatabase, job_ids: Collection[str]) -> dict[st
             for child in connection.execute(_CHILDREN, {"ids": pipelines}):
                 children[child.parent_id].append(cast(Job, child))
     return {
-        job.id: build_job_view(cast(Job, job), children[job.id] if job.kind == JobKind.PIPELINE else None)
-        for job in jobs
+        job.id: _read_one(cast(Job, job), children[job.id] if job.kind == JobKind.PIPELINE else None) for job in jobs
     }
+
+
+def _read_one(job: Job, children: list[Job] | None) -> JobView | ValueError:
+    try:
+        return build_job_view(job, children)
+    except ValueError as error:  # pydantic's ValidationError is one
+        return error

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
+from billiard.exceptions import TimeLimitExceeded
 from prometheus_client import generate_latest
 
 from shared import settings
@@ -13,9 +14,10 @@ from shared.contracts import JobKind, JobState
 from shared.http.health import make_registry
 from shared.jobs.leases import Leases
 from shared.jobs.liveness import read_stalled, read_sweep_age
+from shared.jobs.lost_children import release_job_of_lost_child
 from shared.jobs.store import JobStore
 from shared.jobs.sweeper import STUCK
-from shared.operations.database import OperationsDatabase
+from shared.operations.database import OperationsDatabase, operations_database
 from shared.operations.models import Job
 from tests.conftest import REPOSITORY
 from tests.shared.protocol import claim
@@ -107,6 +109,21 @@ def test_a_lease_from_before_the_clock_was_put_back_does_not_hold_a_lost_job_up(
     change(operations, waits.id, dispatched_at=later)
     assert {ticket.job_id for ticket in leases.sweep()[0]} == {lost.id, waits.id}
     assert claim(leases, lost.id).attempt == 2
+
+
+def test_who_is_killed_at_the_time_limit_is_not_told_that_memory_was_short(
+    store: JobStore, leases: Leases, operations: OperationsDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GTM_OPERATIONS_URL", operations.engine.url.render_as_string(hide_password=False))
+    settings.operations_settings.cache_clear()
+    job = store.start(JobKind.SCORING, {}).job
+    for _ in range(3):
+        claim(leases, job.id)
+        release_job_of_lost_child(TimeLimitExceeded(3600), args=[job.id])
+        change(operations, job.id, lease_until=datetime.now(UTC) - HOUR)
+    assert leases.claim(job.id) == (None, [])
+    assert (store.get(job.id).error or {})["code"] == "time-limit"
+    operations_database().dispose()
 
 
 def test_who_was_at_it_is_taken_up_first(store: JobStore, leases: Leases, operations: OperationsDatabase) -> None:
