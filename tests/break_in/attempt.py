@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tests.break_in.target import ORGANIZATION, Answer, Target
+from tests.break_in.target import ORGANIZATION, TABLES, Answer, Target
 
 Make = Callable[[Target], bytes]
 Check = Callable[[Answer, Target], bool]
@@ -14,17 +14,28 @@ Check = Callable[[Answer, Target], bool]
 
 @dataclass(frozen=True)
 class Attempt:
-    """`expected`: the statuses of which each is a refusal, or harmless; 0 is a closed connection. `code` is the
-    problem's. `holds` looks further, at the answer or at the house."""
+    """`expected` is the status that is a refusal, or harmless; 0: none came. `code` is the problem's, where one comes.
+    `holds` looks further, at the answer or at the house; `said` is that in words."""
 
     id: str
     what: str
     service: str
     make: Make
-    expected: tuple[int, ...]
-    got: str
+    expected: int
     code: str | None = None
     holds: Check | None = None
+    said: str = ""
+
+    @property
+    def got(self) -> str:
+        """For docs/security.md. A run holds to it."""
+        found = to_result(self.expected, self.code)
+        return f"{found}: {self.said}" if self.said else found
+
+
+def to_result(status: int, code: str | None) -> str:
+    """A status and a problem's code, for people."""
+    return " ".join(filter(None, (str(status) if status else "no answer", code)))
 
 
 def request(
@@ -80,7 +91,7 @@ def no_such(text: str) -> Check:
 
 
 def tables_stand(_answer: Answer, target: Target) -> bool:
-    return {"jobs", "api_keys", "audit_log", "webhook_events"} <= target.tables()
+    return TABLES.issubset(target.tables())
 
 
 def no_header(name: str) -> Check:
@@ -98,7 +109,7 @@ def one_answer(answer: Answer, _target: Target) -> bool:
 
 def says_nothing(answer: Answer, _target: Target) -> bool:
     body = answer.text.partition("\r\n\r\n")[2]
-    return json.loads(body).keys() == {"status"}
+    return set(json.loads(body)) == {"status"}
 
 
 def no_line_forged(_answer: Answer, target: Target) -> bool:

@@ -1,6 +1,6 @@
-"""What was tried to get in, as data: each attempt is the bytes of a request and the answers that are no way in.
+"""What was tried to get in, as data: each attempt is the bytes of a request and the one answer that it gets.
 
-A row's `got` is what docs/security.md says; `make break-in` holds the running services to it.
+That answer is what docs/security.md says; `make break-in` holds the running services to it, status and code.
 """
 
 from typing import Final

@@ -14,10 +14,8 @@ SMUGGLING: Final = [
             "\nContent-Length: 60\nTransfer-Encoding: chunked\n\n0\n\n"
             "GET /v1/jobs HTTP/1.1\nHost: a\nAuthorization: Bearer {read}\n\n"
         ),
-        (0, 400, 401, 405),
-        "400, or closed behind the first",
-        None,
-        lambda answer, _: b'"items"' not in answer.raw,
+        400,
+        holds=lambda answer, _: b'"items"' not in answer.raw,
     ),
     Attempt(
         "te-te",
@@ -27,8 +25,7 @@ SMUGGLING: Final = [
             "POST /v1/syncs HTTP/1.1\nHost: a\nConnection: close"
             "\nTransfer-Encoding: xchunked\nAuthorization: Bearer {both}\n\n0\n\n"
         ),
-        (0, 400, 415, 422, 501),
-        "400",
+        400,
     ),
     Attempt(
         "cl-cl",
@@ -39,10 +36,8 @@ SMUGGLING: Final = [
             "\nContent-Length: 0\nContent-Length: 40\n"
             "Authorization: Bearer {both}\n\nGET /v1/jobs HTTP/1.1\nHost: a\n\n"
         ),
-        (0, 400),
-        "400",
-        None,
-        one_answer,
+        400,
+        holds=one_answer,
     ),
     Attempt(
         "bad-chunk",
@@ -51,21 +46,18 @@ SMUGGLING: Final = [
         raw(
             "POST /v1/syncs HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\nAuthorization: Bearer {both}\n\n-1\nx\n0\n\n"
         ),
-        (0, 400, 413, 422),
-        "400",
-        None,
-        one_answer,
+        400,
+        holds=one_answer,
     ),
     Attempt(
         "spaced-header",
         "a space before a header's colon",
         "ingest",
         raw("GET /v1/jobs HTTP/1.1\nHost: a\nConnection: close\nAuthorization : Bearer {read}\n\n"),
-        (0, 400, 401),
-        "400",
+        400,
     ),
-    Attempt("old-http", "HTTP/0.9", "ingest", raw("GET /v1/jobs\n\n"), (0, 400, 401), "401, as any other"),
-    Attempt("no-http", "no HTTP at all: Redis's protocol", "ingest", raw("*1\n$8\nFLUSHALL\n"), (0, 400), "400"),
+    Attempt("old-http", "HTTP/0.9", "ingest", raw("GET /v1/jobs\n\n"), 401, "unauthorised"),
+    Attempt("no-http", "no HTTP at all: Redis's protocol", "ingest", raw("*1\n$8\nFLUSHALL\n"), 400),
     Attempt(
         "websocket",
         "an upgrade to a web socket",
@@ -75,7 +67,6 @@ SMUGGLING: Final = [
             "\nConnection: Upgrade\nUpgrade: websocket\nSec-WebSocket-Version: 13\n"
             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\n\n"
         ),
-        (0, 400, 401, 403, 404),
-        "403",
+        403,
     ),
 ]
