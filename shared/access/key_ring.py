@@ -58,11 +58,13 @@ class KeyRing:
         stored = self._cached(given.key_id) or await self._ask(given.key_id)
         is_right = is_secret_of(given.secret, stored.secret_hash if stored else None)
         if stored is None or not is_right:
-            raise Unauthorised(f"No such key. {_FORM}, as `gtm keys create` printed it.")
+            tried = Caller("anonymous", key_id=stored.key_id, address=address) if stored else None
+            raise Unauthorised(f"No such key. {_FORM}, as `gtm keys create` printed it.", caller=tried)
         state = stored.state(datetime.now(UTC))
         if state != "active":
             did = "was revoked" if state == "revoked" else "has expired"
-            raise Unauthorised(f"The key {given.key_id} {did}. An operator makes another: `gtm keys create`.")
+            told = f"The key {given.key_id} {did}. An operator makes another: `gtm keys create`."
+            raise Unauthorised(told, caller=stored.to_caller(address))
         return stored.to_caller(address)
 
     def _cached(self, key_id: str) -> StoredKey | None:

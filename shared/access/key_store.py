@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from shared.access.audit import AuditEvent, append_entry
 from shared.access.callers import Caller
-from shared.access.keys import Scope, check_name, check_scopes, implied_scopes, mint_key
+from shared.access.keys import Scope, check_name, check_scopes, implied_scopes, known_scopes, mint_key
 from shared.errors import InvalidRequest, NotFound, TransientError
 from shared.operations.database import OperationsDatabase
 from shared.operations.models import ApiKey, AuditEntry
@@ -183,7 +183,7 @@ def _to_stored(row: ApiKey) -> StoredKey:
     return StoredKey(
         key_id=row.key_id,
         name=row.name,
-        scopes=check_scopes(row.scopes),
+        scopes=known_scopes(row.scopes),
         created_at=row.created_at,
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,

@@ -26,7 +26,7 @@ log = get_logger(__name__)
 
 WINDOW_SECONDS: Final = 60.0
 MOST_WINDOWS: Final = 20
-"""Of addresses and reasons at once; what comes beyond them shares windows without an address."""
+"""Of addresses, keys and reasons at once; what comes beyond them shares windows without address and key."""
 
 _LOOK_SECONDS: Final = 5.0
 _AWAY: Final = (*OUTAGES, TransientError)
@@ -43,7 +43,7 @@ class _Window:
     failures: int = 0
 
 
-_Kind = tuple[str | None, str, int | None, str, str]
+_Kind = tuple[str | None, str, int | None, str, str | None, str]
 
 
 class AccessRecorder:
@@ -83,11 +83,12 @@ class AccessRecorder:
         self._wake.set()
 
     def note_refusal(self, event: AuditEvent) -> None:
-        """Coalesced by address, action, status, actor and the reason (`detail["code"]`)."""
+        """Coalesced by address, action, status, actor, key and the reason (`detail["code"]`)."""
         with self._lock:
             kind = _kind_of(event)
             if kind not in self._windows and len(self._windows) >= MOST_WINDOWS:
-                event = replace(event, caller=replace(event.caller, address=None), target=None, request_id=None)
+                caller = replace(event.caller, address=None, key_id=None)
+                event = replace(event, caller=caller, target=None, request_id=None)
                 kind = _kind_of(event)
             window = self._windows.get(kind)
             if window is not None:
@@ -173,7 +174,8 @@ class AccessRecorder:
 
 
 def _kind_of(event: AuditEvent) -> _Kind:
-    return (event.caller.address, event.action, event.status, event.caller.name, str(event.detail.get("code")))
+    caller = event.caller
+    return (caller.address, event.action, event.status, caller.name, caller.key_id, str(event.detail.get("code")))
 
 
 def _without_what_was_sent(event: AuditEvent) -> AuditEvent:

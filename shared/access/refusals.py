@@ -13,11 +13,12 @@ class Unauthorised(GtmError):
     """No key, or none that counts (401).
 
     Whether a key is unknown or its secret wrong stays open; that it has expired or was revoked is told to whoever knows
-    the secret.
+    the secret. `caller` is for the audit log: the holder who knows it, or who tries an id that there is.
     """
 
-    def __init__(self, detail: str, *, is_given: bool = True) -> None:
+    def __init__(self, detail: str, *, is_given: bool = True, caller: Caller | None = None) -> None:
         super().__init__(detail, code="unauthorised", title="Not authorised", status=401)
+        self.caller = caller
         self.headers = {"WWW-Authenticate": f'{_REALM}, error="invalid_token"' if is_given else _REALM}
 
 

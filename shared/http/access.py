@@ -129,8 +129,12 @@ async def may_see_internals(request: Request) -> bool:
 
 
 def note_refusal(request: Request, error: GtmError) -> None:
-    """Into the audit log, coalesced: a 401 or 403 that a route answers, webhooks' among them."""
-    caller = getattr(request.state, "caller", None) or Caller("anonymous", address=caller_address(request))
+    """Into the audit log, coalesced: a 401 or 403 that a route answers, webhooks' among them.
+
+    With the key that was tried, where there is such a key: after a leak that is what one looks for.
+    """
+    known = getattr(error, "caller", None) or getattr(request.state, "caller", None)
+    caller = known or Caller("anonymous", address=caller_address(request))
     is_webhook = error.code.startswith("webhook")
     event = AuditEvent(
         action="webhook.refused" if is_webhook else "call.refused",

@@ -1,9 +1,14 @@
-"""What is written down as a caller's address is an IP address, whatever a proxy or a caller names."""
+"""What is written down of a caller: an IP address, whatever a proxy or a caller names, and the key that was tried."""
+
+from types import SimpleNamespace
 
 import pytest
 from starlette.requests import Request
 
-from shared.http.access import caller_address
+from shared.access.audit import AuditEvent
+from shared.access.callers import Caller
+from shared.access.refusals import Unauthorised
+from shared.http.access import caller_address, note_refusal
 
 
 @pytest.mark.parametrize(
@@ -27,3 +32,12 @@ def test_an_address_is_one_and_no_text_beside_it(named: str, kept: str | None) -
 
 def test_who_has_no_address_has_none() -> None:
     assert caller_address(Request({"type": "http", "client": None})) is None
+
+
+@pytest.mark.parametrize("tried", [Caller("anonymous", key_id="k7x2mq4znb3a", address="192.0.2.7"), None])
+def test_a_refusal_is_noted_with_the_key_that_was_tried(tried: Caller | None) -> None:
+    noted: list[AuditEvent] = []
+    app = SimpleNamespace(state=SimpleNamespace(recorder=SimpleNamespace(note_refusal=noted.append)))
+    request = Request({"type": "http", "client": ("192.0.2.7", 1), "app": app})
+    note_refusal(request, Unauthorised("No such key.", caller=tried))
+    assert [event.caller for event in noted] == [tried or Caller("anonymous", address="192.0.2.7")]

@@ -1,5 +1,6 @@
 """Refused calls and uses of keys: written once each, however many there are, and whoever is away meanwhile."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -60,6 +61,16 @@ def test_the_first_refusal_is_written_at_once_and_a_minute_of_others_is_one_row(
     recorder.note_refusal(refusal())  # the next minute begins anew
     recorder.write_due()
     assert rows(operations)[2:] == [first]
+
+
+def test_each_key_that_is_tried_has_its_own_row(operations: OperationsDatabase, recorder: AccessRecorder) -> None:
+    for number in range(2 * MOST_WINDOWS):
+        event = refusal()
+        recorder.note_refusal(replace(event, caller=replace(event.caller, key_id=f"key{number:09}")))
+    recorder.write_due(is_last=True)
+    log = read_entries(operations, limit=1000)
+    assert len(log) == MOST_WINDOWS + 1 and sum(entry["count"] for entry in log) == 2 * MOST_WINDOWS
+    assert {entry["key_id"] for entry in log} == {f"key{number:09}" for number in range(MOST_WINDOWS)} | {None}
 
 
 def test_a_flood_from_everywhere_costs_a_bounded_number_of_rows_and_loses_no_call(

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from shared.access.audit import read_entries, verify_chain
-from shared.access.callers import COMMAND_LINE
+from shared.access.callers import COMMAND_LINE, Caller
 from shared.access.key_ring import AWAY_SECONDS, CACHED_SECONDS, KeyRing
 from shared.access.key_store import KeyStore
 from shared.access.keys import mint_key
@@ -153,3 +153,31 @@ def test_the_doctor_tells_who_can_not_call_soon(
     assert found() == ("ok", "2 active, of 1 names")
     monkeypatch.setenv("GTM_API_TOKEN", "of-an-earlier-release")
     assert found()[0] == "fail" and "of-an-earlier" not in found()[1]
+
+
+def test_a_scope_of_a_later_release_opens_nothing_and_is_in_nobody_s_way(
+    keys: KeyStore, operations: OperationsDatabase
+) -> None:
+    created = keys.create("later", ["read"], caller=COMMAND_LINE)
+    with operations.write() as session:
+        session.execute(sa.update(ApiKey).values(scopes=["read", "fly"]))
+    assert [key.scopes for key in keys.read_all()] == [{"read"}]
+    assert asyncio.run(KeyRing(keys).identify(created.text, None)).scopes == {"read"}
+    assert keys.revoke(created.stored.key_id, caller=COMMAND_LINE).revoked_at is not None
+
+
+def test_a_refusal_knows_which_key_was_tried(keys: KeyStore) -> None:
+    created = keys.create("sync", ["read"], caller=COMMAND_LINE)
+    key_id = created.stored.key_id
+    wrong = f"gtm_{key_id}_{'A' * 43}"
+
+    def refused(text: str) -> Caller | None:
+        with pytest.raises(Unauthorised) as raised:
+            asyncio.run(KeyRing(keys).identify(text, "192.0.2.1"))
+        return raised.value.caller
+
+    assert refused(mint_key().text) is None
+    assert refused(wrong) == Caller("anonymous", key_id=key_id, address="192.0.2.1")
+    keys.revoke(key_id, caller=COMMAND_LINE)
+    assert refused(created.text) == Caller("sync", frozenset({"read"}), key_id, "192.0.2.1")
+    assert refused(wrong) == Caller("anonymous", key_id=key_id, address="192.0.2.1")
