@@ -13,7 +13,7 @@ from shared.errors import TransientError
 from shared.settings import WarehouseSettings
 from shared.warehouse import Warehouse
 from shared.warehouse.snowflake import SnowflakeWarehouse
-from tests.emulator import SnowflakeEmulator
+from tests.emulator import SnowflakeEmulator, slow
 from tests.warehouse.test_concurrent_scoring import lead
 
 
@@ -50,7 +50,7 @@ def test_leads_whose_transaction_was_rolled_back_are_no_success(
     assert stored(snowflake) == ["a", "b"]
 
 
-@pytest.mark.parametrize("ends_with", ["commit", "ddl"])
+@pytest.mark.parametrize("ends_with", ["commit", pytest.param("ddl", marks=slow)])
 def test_the_second_half_of_a_transaction_is_not_committed_alone(
     snowflake: Warehouse,
     while_another_writes: Callable[[Callable[[Warehouse], object]], None],
