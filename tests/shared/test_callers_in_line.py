@@ -2,10 +2,12 @@
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
 
+from shared.operations import line
 from shared.operations.database import REQUEST_PATIENCE, OperationsDatabase
 
 REFUSED = "others try again"
@@ -64,6 +66,26 @@ def test_while_one_tries_the_others_are_told(database: OperationsDatabase) -> No
                 session.execute(sa.text("select 1"))
     with database.write(), Inside(database) if database.engine.dialect.name != "sqlite" else database.read():
         pass  # one answer opened it again
+
+
+def test_who_waits_for_a_try_goes_in_after_an_answer(
+    database: OperationsDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that is back refuses nobody for having been away."""
+    monkeypatch.setattr(line, "TRIED_WITHIN_SECONDS", 10)
+    fail(database, SILENT)
+    has_come = threading.Event()
+
+    def call() -> int:
+        has_come.set()
+        with database.write() as session:
+            return int(session.execute(sa.text("select 1")).scalar_one())
+
+    with ThreadPoolExecutor(3) as threads:
+        with Inside(database):
+            calls = [threads.submit(call) for _ in range(3)]
+            assert has_come.wait(10)
+        assert [one.result() for one in calls] == [1, 1, 1]
 
 
 def test_what_the_server_itself_refuses_is_an_answer(database: OperationsDatabase) -> None:
