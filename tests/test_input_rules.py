@@ -35,6 +35,11 @@ HOSTILE = [
 ]
 
 # What runs what it reads, follows where it is sent, or hands a shell a text.
+HTTP_CALLS = {
+    f"httpx.{name}" for name in ("Client", "AsyncClient", "request", "stream", "get", "post", "put", "patch", "delete")
+}
+BY_PROXY = {"services/ingest/adapters/crm_http.py", "services/ingest/adapters/salesforce/login.py"}
+"""What leaves for the internet, as Snowflake's driver does, may go by the operator's proxy."""
 FORBIDDEN_CALLS = {
     "eval",
     "exec",
@@ -79,9 +84,13 @@ def test_nothing_that_was_read_is_run_unpacked_or_written_as_a_spreadsheet(folde
                 continue  # a SafeLoader that refuses a key that comes twice
             assert name not in FORBIDDEN_CALLS and name.rpartition(".")[2] not in FORBIDDEN_METHODS, f"{path}: {name}"
             options = {one.arg: one.value for one in call.keywords}
-            for option in ("shell", "follow_redirects", "trust_env"):
+            for option in ("shell", "follow_redirects"):
                 value = options.get(option)
                 assert not (isinstance(value, ast.Constant) and value.value is True), f"{path}: {name}({option}=True)"
+            if name in HTTP_CALLS:  # httpx's default is to follow HTTPS_PROXY: whether one may is said each time
+                assert "trust_env" in options, f"{path}: {name}() without trust_env"
+                is_trusting = ast.unparse(options["trust_env"]) == "True"
+                assert is_trusting == (path.relative_to(REPOSITORY).as_posix() in BY_PROXY), f"{path}: {name}"
 
 
 def test_celery_takes_json_alone() -> None:
@@ -170,11 +179,10 @@ KNOWN_MADE = {
     "services/scoring/adapters/tiers.py",
     "services/scoring/adapters/witnesses.py",
     "services/transform/adapters/load_changes.py",
+    "shared/operations/migrations/versions/v0009_access.py",
     "shared/operations/migrations/versions/v0010_callers.py",
     "shared/warehouse/duckdb.py",
     "shared/warehouse/merge.py",
-    "shared/warehouse/snowflake.py",
-    "shared/warehouse/staging.py",
 }
 
 

@@ -142,7 +142,8 @@ def _examine_host(host: str, settings: SurroundingSettings) -> Finding:
     key = settings.model_api_key
     headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key is not None else {}
     try:
-        answer = httpx.get(host.rstrip("/") + path, headers=headers, timeout=_ANSWER_SECONDS).raise_for_status().json()
+        asked = httpx.get(host.rstrip("/") + path, headers=headers, timeout=_ANSWER_SECONDS, trust_env=False)
+        answer = asked.raise_for_status().json()
         names = _names(answer)
     except (httpx.HTTPError, httpx.InvalidURL, json.JSONDecodeError, TypeError, KeyError) as error:
         mend = "ollama serve" if settings.model_api == "ollama" else "Mend OLLAMA_HOST or GTM_MODEL_API."

@@ -56,7 +56,8 @@ class CrmClient:
         patience: Patience = Patience(),
         observe: Callable[[httpx.Headers], None] | None = None,
     ) -> None:
-        self._http = httpx.Client(base_url=base_url, timeout=_TIMEOUT, follow_redirects=False)
+        # trust_env: a proxy that the operator has set (HTTPS_PROXY) is the only way out of many networks.
+        self._http = httpx.Client(base_url=base_url, timeout=_TIMEOUT, follow_redirects=False, trust_env=True)
         self._authenticate = authenticate
         self._budgets = budgets
         self._source = source

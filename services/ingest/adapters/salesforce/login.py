@@ -113,7 +113,7 @@ class SalesforceLogin:
         for attempt in range(_TRIES):
             self._run.pause(0 if attempt == 0 else self._patience.first_pause * 2**attempt)
             try:
-                response = httpx.post(self._url + _PATH, data=self._form(), timeout=_TIMEOUT)
+                response = httpx.post(self._url + _PATH, data=self._form(), timeout=_TIMEOUT, trust_env=True)
             except httpx.RequestError as error:
                 failure = f"{type(error).__name__}: {error}"
                 continue
