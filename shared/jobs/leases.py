@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from shared.contracts import QUEUES, JobKind, JobState
 from shared.errors import GtmError
 from shared.jobs.creation import Ticket
+from shared.jobs.debts import CLOCK_SLACK, Debts, lacks_message, neglected_jobs, waiting_jobs
 from shared.jobs.last_errors import TOO_LONG, to_exhausted
 from shared.jobs.liveness import note_sweep
 from shared.jobs.owner import current_owner, current_place, is_known_dead
@@ -24,8 +25,6 @@ from shared.operations.models import Job
 from shared.settings import OperationsSettings
 
 _FIRST_BACKOFF_SECONDS = 2.0
-_SWEPT_JOBS = 500  # a queue and look; the next look takes the next ones
-_CLOCK_SLACK = timedelta(seconds=60)  # by which clocks of machines may differ
 
 
 @dataclass(frozen=True)
@@ -47,14 +46,6 @@ class Beat:
 
     is_held: bool
     is_cancel_requested: bool
-
-
-class Debts(NamedTuple):
-    """What the job table owes: jobs that may lack a message, oldest first; jobs that wait, by queue; as of when."""
-
-    tickets: list[Ticket]
-    waiting: dict[str, int]
-    at: datetime
 
 
 class Leases:
@@ -176,16 +167,16 @@ class Leases:
         with self._database.write() as session:
             now = self._database.now(session)
             note_sweep(session, now)
-            waiting: dict[str, int] = {str(queue): count for queue, count in session.execute(_waiting(now)).all()}
+            waiting: dict[str, int] = {str(queue): count for queue, count in session.execute(waiting_jobs(now)).all()}
             tickets: list[Ticket] = []
             for queue in QUEUES:  # each by itself: a backlog in one must not hide a lost job of another
-                for job in session.scalars(self._neglected(queue, now)).all():
+                for job in session.scalars(neglected_jobs(queue, now, self._patience, self._longest_lease)).all():
                     if not self._is_free(job, now):
                         continue
                     waiting[queue] = waiting.get(queue, 0) + (job.state == JobState.RUNNING)
                     if (follow_ups := self._end_if_due(session, job, now)) is not None:
                         tickets += follow_ups
-                    elif self._lacks_message(job, now):
+                    elif lacks_message(job, now, self._patience):
                         tickets.append(Ticket(job.id, JobKind(job.kind), is_urgent=job.state == JobState.RUNNING))
             return Debts(tickets, waiting, now)
 
@@ -198,19 +189,6 @@ class Leases:
         with self._database.write() as session:
             session.execute(sa.update(Job).where(Job.id.in_(named)).values(dispatched_at=at))
 
-    def _neglected(self, queue: str, now: datetime) -> sa.Select[tuple[Job]]:
-        """Waiting jobs whose message is old, and running ones whose worker is silent, or of this host: look at it."""
-        has_run_out = sa.or_(Job.lease_until <= now, Job.lease_until > now + self._longest_lease)
-        is_silent = sa.or_(Job.lease_until.is_(None), has_run_out, Job.worker.startswith(current_place()))
-        is_from_later = Job.dispatched_at > now + _CLOCK_SLACK
-        is_old = sa.or_(Job.dispatched_at.is_(None), Job.dispatched_at <= now - self._patience, is_from_later)
-        is_neglected = sa.or_(
-            sa.and_(Job.state == JobState.RUNNING, is_silent),
-            sa.and_(Job.state == JobState.QUEUED, Job.is_ready, is_old, _is_due(now)),
-        )
-        query = sa.select(Job).where(Job.queue == queue, is_neglected).order_by(Job.created_at).limit(_SWEPT_JOBS)
-        return query.with_for_update(skip_locked=True, key_share=True)
-
     @property
     def _patience(self) -> timedelta:
         return timedelta(seconds=self._settings.redispatch_seconds)
@@ -219,7 +197,7 @@ class Leases:
     def _longest_lease(self) -> timedelta:
         """What ends later was granted before the clock was put back, and would hold a lost job up for that long."""
         backoff = _FIRST_BACKOFF_SECONDS * 2 ** min(self._settings.max_attempts, 20)
-        return timedelta(seconds=max(self._settings.lease_seconds, backoff)) + _CLOCK_SLACK
+        return timedelta(seconds=max(self._settings.lease_seconds, backoff)) + CLOCK_SLACK
 
     def _is_free(self, job: Job, now: datetime) -> bool:
         if job.state == JobState.QUEUED:
@@ -246,14 +224,6 @@ class Leases:
             return end_job(session, job, JobState.FAILED, now, error=to_exhausted(job, job.error))
         return None
 
-    def _lacks_message(self, job: Job, now: datetime) -> bool:
-        if job.dispatched_at is None or job.dispatched_at <= now - self._patience:
-            return True
-        if job.dispatched_at > now + _CLOCK_SLACK:
-            return True
-        went_with_its_worker = job.started_at is not None and job.dispatched_at <= job.started_at
-        return job.state == JobState.RUNNING and went_with_its_worker
-
 
 def _lock_held(session: Session, claim: Claim) -> Job | None:
     """The claim's job, locked; None when it is no longer this worker's."""
@@ -264,12 +234,3 @@ def _lock_held(session: Session, claim: Claim) -> Job | None:
 
 def _held(claim: Claim) -> list[sa.ColumnElement[bool]]:
     return [Job.id == claim.job_id, Job.fence == claim.fence, Job.state == JobState.RUNNING]
-
-
-def _is_due(now: datetime) -> sa.ColumnElement[bool]:
-    return sa.or_(Job.due_at.is_(None), Job.due_at <= now)
-
-
-def _waiting(now: datetime) -> sa.Select[tuple[str | None, int]]:
-    waits = (Job.state == JobState.QUEUED, Job.is_ready, Job.queue.is_not(None), _is_due(now))
-    return sa.select(Job.queue, sa.func.count()).where(*waits).group_by(Job.queue)

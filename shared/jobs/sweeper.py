@@ -21,8 +21,9 @@ from kombu.exceptions import OperationalError
 from shared.celery_app import make_celery
 from shared.contracts import TASKS
 from shared.jobs.creation import Ticket
+from shared.jobs.debts import Debts
 from shared.jobs.dispatch import lists_of, publish
-from shared.jobs.leases import Debts, Leases
+from shared.jobs.leases import Leases
 from shared.jobs.liveness import read_stalled
 from shared.jobs.refreshes import forget_old_events, start_overdue
 from shared.logging import configure_logging, get_logger
