@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import Depends, Header, Query, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
@@ -20,11 +20,13 @@ from services.transform.adapters.build_nodes import (
 from services.transform.adapters.remainders import find_build, read_remainder
 from services.transform.domain.run_results import NodeStatus
 from services.transform.settings import transform_settings
+from shared.access.audit import AuditEvent, append_entry
 from shared.contracts import BuildRequest, JobKind
 from shared.errors import NotFound
 from shared.http import add_start, create_app, guarded
 from shared.http.problems import problem_responses
 from shared.jobs.store import is_ended
+from shared.logging import current_request_id
 from shared.operations.database import OperationsDatabase
 from shared.settings import warehouse_settings
 from shared.warehouse import Warehouse, open_warehouse
@@ -104,7 +106,17 @@ def list_failed_rows(
 ) -> FailedRowsPage:
     response.headers["Cache-Control"] = "no-store"
     database = request.app.state.database
-    return read_failed_rows(database, _impatient_warehouse(), build_id, node, limit=limit, offset=offset)
+    page = read_failed_rows(database, _impatient_warehouse(), build_id, node, limit=limit, offset=offset)
+    _record_look(request, build_id, {"node": node, "offset": offset, "rows": len(page.items)})
+    return page
+
+
+def _record_look(request: Request, build_id: str, detail: dict[str, Any]) -> None:
+    """Before the rows leave: without a row of the log nobody sees personal data."""
+    database, request_id = request.app.state.database, current_request_id()
+    event = AuditEvent("rows.read", request.state.caller, build_id, 200, request_id, detail=detail)
+    with database.write() as session:
+        append_entry(database, session, event)
 
 
 @app.get(

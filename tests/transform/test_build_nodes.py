@@ -17,6 +17,7 @@ from services.transform.adapters.build_record import OperationsRecord
 from services.transform.adapters.remainders import has_landed_since
 from services.transform.domain.build_plan import BuildPlan, Remainder
 from services.transform.domain.run_results import NodeResult
+from shared.access.audit import read_entries
 from shared.contracts import JobKind, JobState
 from shared.errors import TerminalError
 from shared.jobs.context import LeaseLost
@@ -139,6 +140,11 @@ def _look_at_rows(api: ApiServer, mini: MiniHouse, build: JobView) -> None:
     assert _problem(httpx.get(f"{url}/{BLOCKED}/rows", params={"limit": 201}))[0] == 422
     with mini.house.warehouse.reserve_core():  # as a build does
         busy = httpx.get(f"{url}/{BLOCKED}/rows", timeout=30)
+    looks = [entry for entry in read_entries(operations_database(), limit=9) if entry["action"] == "rows.read"]
+    assert [(entry["actor"], entry["target"], entry["detail"]["rows"]) for entry in looks] == [
+        ("local", build.id, 1),
+        ("local", build.id, 2),
+    ], "whoever saw rows, and nobody else"
     assert _problem(busy) == (503, "warehouse-busy") and int(busy.headers["retry-after"]) > 0
 
 
