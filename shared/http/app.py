@@ -27,7 +27,7 @@ Alongside = Callable[[FastAPI], AbstractContextManager[None]]
 
 
 def create_app(service: str, summary: str, *, alongside: Alongside = lambda _app: nullcontext()) -> FastAPI:
-    """Opens nothing until it is served. Whoever calls without a key from elsewhere than this machine is refused, call by
+    """Opens nothing until it is served. Who calls without a key from elsewhere than this machine is refused, call by
     call, whatever it is bound to (`shared/http/access.py`).
 
     `alongside` is entered while it serves, with the job store and the dispatcher in the app's state.
