@@ -1,16 +1,11 @@
 """The warehouse's two ways: short connections that commit or roll back, and one merge that repeats without effect."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
-import fakesnow
 import pytest
-import snowflake.connector
 import sqlalchemy as sa
 
 from shared.errors import TerminalError
@@ -18,10 +13,8 @@ from shared.settings import WarehouseSettings
 from shared.warehouse import (
     MergeCounts,
     Warehouse,
-    engine,
     merge_staged,
     open_warehouse,
-    snowflake_connection,
     stage_rows,
 )
 
@@ -148,49 +141,6 @@ def test_one_warehouse_serves_a_process_per_settings(tmp_path: Path) -> None:
     if child == 0:
         os._exit(0 if opened("a") is not first else 1)  # a session must not be shared with the parent
     assert os.waitpid(child, 0)[1] == 0
-
-
-def _connect(*, statement_seconds: int, **arguments: Any) -> Any:
-    return snowflake.connector.connect(**arguments)
-
-
-@contextmanager
-def statements(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """A Snowflake that is DuckDB underneath, its settings in the environment; what it was asked, in lower case."""
-    for key in ("ACCOUNT", "USER", "PASSWORD", "WAREHOUSE", "DATABASE", "ROLE"):
-        monkeypatch.setenv(f"SNOWFLAKE_{key}", "gtm")
-    monkeypatch.setenv("GTM_WAREHOUSE", "snowflake")
-    monkeypatch.setattr(engine, "_warehouses", {})  # its connections end with the test
-    # fakesnow stands in for the driver's own function: without the class that gives statements their time.
-    monkeypatch.setattr(snowflake_connection, "PatientConnection", _connect)
-    asked: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        asked.append(statement.lower())
-
-    sa.event.listen(sa.Engine, "before_cursor_execute", note)
-    try:
-        with fakesnow.patch():
-            yield asked
-    finally:
-        sa.event.remove(sa.Engine, "before_cursor_execute", note)
-
-
-def test_snowflake_creates_schemas_for_writers_alone_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    with statements(monkeypatch) as asked:
-        for read in (open_warehouse(WarehouseSettings()).core, open_warehouse(WarehouseSettings()).outbound):
-            with read() as connection:
-                connection.execute(sa.text("select 1"))
-        with open_warehouse(WarehouseSettings()).core_beside_outbound():
-            pass
-        assert not [one for one in asked if "schema" in one]
-        warehouse = open_warehouse(WarehouseSettings())
-        with warehouse.outbound(write=True) as connection:
-            leads.create(connection)
-        assert merge(warehouse, lead("a", 1)) == MergeCounts(inserted=1)
-        warehouse._engine.dispose()  # type: ignore[attr-defined]  # the next session is a new one, as after an hour
-        assert merge(open_warehouse(WarehouseSettings()), lead("a", 2)) == MergeCounts(updated=1)
-        assert [one.split()[-1] for one in asked if one.startswith("create schema")] == ["reverse_etl_outbound"]
 
 
 def test_what_does_not_fit_into_memory_goes_beside_the_file_wherever_a_process_runs(

@@ -16,7 +16,7 @@ from services.ingest.adapters.raw_tables import create_raw_tables, raw_metadata
 from services.scoring.adapters.outbound_tables import create_outbound_tables
 from shared.errors import TerminalError
 from shared.settings import WarehouseSettings
-from shared.warehouse import engine, open_warehouse
+from shared.warehouse import Warehouse, engine, open_warehouse
 from shared.warehouse.setup import set_up
 from tests.emulator import SnowflakeEmulator
 
@@ -98,3 +98,15 @@ def test_the_command_says_what_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("GTM_WAREHOUSE", "snowflake")
     refused = CliRunner().invoke(app, ["warehouse", "init", "--json"])
     assert (refused.exit_code, json.loads(refused.stdout)["code"]) == (1, "warehouse-not-configured")
+
+
+def test_writers_alone_make_their_schema_and_once(emulator: SnowflakeEmulator, snowflake: Warehouse) -> None:
+    for read in (snowflake.core, snowflake.outbound, snowflake.core_beside_outbound):
+        with read() as connection:
+            connection.execute(sa.text("select 1"))
+    assert emulator.log("^create schema") == []
+    for _ in range(2):
+        with snowflake.outbound(write=True) as connection:
+            connection.execute(sa.text("select 1"))
+        snowflake._engine.dispose()  # type: ignore[attr-defined]  # the next session is a new one, as after an hour
+    assert [one["text"].split()[-1].lower() for one in emulator.log("^create schema")] == ["reverse_etl_outbound"]
