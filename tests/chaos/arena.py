@@ -8,17 +8,21 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import psutil
+import redis
 import sqlalchemy as sa
 
 from shared.contracts import TERMINAL_STATES, JobState
 from shared.operations.models import Job
+from shared.operations.outages import OUTAGES
 from tests.chaos.house import ToyHouse
+from tests.chaos.messages import ids_in_messages
 from tests.chaos.observer import utc
 from tests.servers import Server
 
 _LOOK_SECONDS = 0.1
 _COUNT_SECONDS = 0.5
 _BACKLOG_JOBS = 250
+_SOME_JOBS = 3
 _SHOW_OF_LIFE_JOBS = 8  # more than what workers had prefetched when Redis went away
 
 
@@ -33,17 +37,31 @@ class Hold:
 
 @dataclass
 class Recovery:
-    """Of one fault: how long after `since` (Unix time) its condition came true; None: not yet, or never."""
+    """Of one fault: how long after `since` (Unix time) its condition came true; None: not yet, or never.
+
+    `held`: how many jobs lost their worker, or their message, by it. With 0 it hit nothing that had to be mended, and
+    its time says nothing. None for faults that are no matter of single jobs.
+    """
 
     fault: str
     bound: float
     since: float
     is_over: Callable[[], bool]
     seconds: float | None = None
+    held: int | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        return self.held == 0
 
     @property
     def is_late(self) -> bool:
-        return self.seconds is None or self.seconds > self.bound
+        return not self.is_empty and (self.seconds is None or self.seconds > self.bound)
+
+
+def recovery(since: float, is_over: Callable[[], bool], *, held: int | None = None) -> Recovery:
+    """Of a fault that gives its own name and bound (Fault.happen)."""
+    return Recovery("", 0, since, is_over, held=held)
 
 
 @dataclass
@@ -97,16 +115,24 @@ class Arena:
         """Enough jobs wait for what breaks to meet some; more would only make the end late. Looked at now and then."""
         if time.monotonic() - self._counted_at > _COUNT_SECONDS:
             self._counted_at = time.monotonic()
-            with suppress(sa.exc.DBAPIError):
+            with suppress(*OUTAGES):
                 self._is_full = len(self.waiting()) > _BACKLOG_JOBS
         return self._is_full
 
-    def are_dispatched_since(self, job_ids: set[str], since: float) -> bool:
-        """Each has a new message, or needs none any more."""
-        left = sa.or_(Job.dispatched_at.is_(None), Job.dispatched_at <= utc(since))
-        query = sa.select(Job.id).where(Job.state == JobState.QUEUED, left)
-        with self.house.operations.read() as session:
-            return not job_ids & set(session.scalars(query))
+    def wait_waiting(self, *, seconds: float = 20) -> None:
+        """Until some jobs wait, so that there is a message to lose; or for so long."""
+        deadline = time.monotonic() + seconds
+        while len(self.waiting()) < _SOME_JOBS and time.monotonic() < deadline:
+            threading.Event().wait(_LOOK_SECONDS / 4)
+
+    def without_message(self) -> set[str]:
+        """Ids of jobs that wait, though nothing in Redis would bring them to a worker."""
+        waiting = self.waiting()  # first: what is published meanwhile is not missing
+        return waiting - ids_in_messages(self.house.redis.client)
+
+    def are_owed_nothing(self, job_ids: set[str]) -> bool:
+        """Each has a message again, or has been taken up."""
+        return not job_ids or not job_ids & self.without_message()
 
     def pids(self, worker: Server) -> set[int]:
         """Of a worker and its children."""
@@ -121,6 +147,17 @@ class Arena:
                 return psutil.Process(self.dice.choice(pids))
             threading.Event().wait(_LOOK_SECONDS)
         return None
+
+    def busy_worker(self, *, seconds: float = 20) -> Server:
+        """One whose children hold jobs now; any, where nobody gets one in time."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            holders = {hold.pid for hold in self.running()}
+            busy = [worker for worker in self.house.workers if self.pids(worker) & holders]
+            if busy:
+                return self.dice.choice(busy)
+            threading.Event().wait(_LOOK_SECONDS / 4)
+        return self.dice.choice(self.house.workers)
 
 
 class Watch:
@@ -169,5 +206,5 @@ class Watch:
 def _is_over(recovery: Recovery) -> bool:
     try:
         return recovery.is_over()
-    except (sa.exc.DBAPIError, sa.exc.TimeoutError):
-        return False  # the operations database is away: that is a fault, too
+    except (*OUTAGES, redis.RedisError):
+        return False  # what would tell is away itself: that is a fault, too

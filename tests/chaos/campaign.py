@@ -57,12 +57,13 @@ class Course:
 
 
 def make_toys(count: int, dice: random.Random, prefix: str) -> dict[str, Toy]:
-    """Most are short; some have two batches, or dawdle after their effect, where a kill makes them begin again."""
+    """Most are short; some have two batches, or dawdle after their effect, where a kill makes them begin again. Of some
+    each attempt writes something else."""
     toys = {}
     for number in range(count):
         before, after = dice.randrange(0, 200), dice.choice((0, 0, 0, 150))
         key = f"{prefix}-{number}"
-        toys[key] = Toy(key, before, after, batches=dice.choice((1, 1, 1, 2)))
+        toys[key] = Toy(key, before, after, batches=dice.choice((1, 1, 1, 2)), differs=dice.random() < 0.3)
     return toys
 
 
@@ -123,10 +124,16 @@ def told(outcome: Outcome) -> Iterator[str]:
         f"{outcome.seconds:.0f} s"
     )
     for name in dict.fromkeys(one.fault for one in outcome.recoveries):
-        times = [one.seconds for one in outcome.recoveries if one.fault == name]
-        bound = next(one.bound for one in outcome.recoveries if one.fault == name)
-        shown = ", ".join("never" if one is None else f"{one:.1f}" for one in times)
+        those = [one for one in outcome.recoveries if one.fault == name]
+        bound = those[0].bound
+        shown = ", ".join(_told_time(one) for one in those)
         yield f"    {name} (<= {bound:.0f} s): {shown}"
     if text := verdict.explain():
         yield f"    {text}"
     yield from (f"    note: {note}" for note in dict.fromkeys(outcome.notes))
+
+
+def _told_time(recovery: Recovery) -> str:
+    if recovery.is_empty:
+        return "nothing hit"
+    return "never" if recovery.seconds is None else f"{recovery.seconds:.1f}"

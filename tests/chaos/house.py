@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 import psutil
+import sqlalchemy as sa
 
 from shared.operations.database import OperationsDatabase
 from shared.operations.migrate import migrate
@@ -53,10 +54,10 @@ class ToyHouse:
         self.toys = ToyWarehouse(folder / "toys.sqlite3")
         self.postgres = plan.postgres
         sqlite = f"sqlite:///{self.data_dir / 'operations.sqlite3'}"
-        self.url = sqlite if plan.postgres is None else f"{plan.postgres.url}operations"
-
+        self.url = sqlite if plan.postgres is None else f"{plan.postgres.url}operations"  # ours; the house has a proxy
         self.operations = OperationsDatabase(self.url)
         self.proxy: ProxyProcess | None = None
+        self.postgres_proxy: ProxyProcess | None = None
         self.servers: list[Server] = []
         self.workers: list[Server] = []
         self.sweepers: list[Server] = []
@@ -85,6 +86,8 @@ class ToyHouse:
         migrate(self.url)
         self.redis.start()
         self.proxy = ProxyProcess(self.redis.port, REPOSITORY)
+        if self.postgres is not None:
+            self.postgres_proxy = ProxyProcess(self._postgres_port, REPOSITORY)
         self.api = ApiServer("scoring", self.logs, self.environment)
         self.servers.append(self.api)
         for number in range(self.plan.workers):
@@ -132,8 +135,9 @@ class ToyHouse:
             self._keeper.join()
         for server in self.servers:
             self.end(server)
-        if self.proxy is not None:
-            self.proxy.close()
+        for proxy in (self.proxy, self.postgres_proxy):
+            if proxy is not None:
+                proxy.close()
         self.operations.dispose()
         self.redis.client.close()
         if self.redis.process is not None:
@@ -145,7 +149,7 @@ class ToyHouse:
         """Of every process."""
         return {
             "GTM_DATA_DIR": str(self.data_dir),
-            "GTM_OPERATIONS_URL": self.url,
+            "GTM_OPERATIONS_URL": self._their_url,
             "GTM_ENV": "local",
             "GTM_ENV_FILE": os.devnull,
             "GTM_WEBHOOK_SECRET": WEBHOOK_SECRET,
@@ -156,6 +160,16 @@ class ToyHouse:
             **(self._clock if self.plan.libfaketime else {}),
             **self.plan.env,
         }
+
+    @property
+    def _postgres_port(self) -> int:
+        return sa.make_url(self.url).port or 0
+
+    @property
+    def _their_url(self) -> str:
+        if self.postgres_proxy is None:
+            return self.url
+        return sa.make_url(self.url).set(port=self.postgres_proxy.port).render_as_string(hide_password=False)
 
     def put_clock(self, seconds: int) -> None:
         """By so much before ours, or behind it."""
@@ -175,6 +189,11 @@ class ToyHouse:
         """To the proxy before Redis; see its module."""
         assert self.proxy is not None
         self.proxy.order(command)
+
+    def order_postgres(self, command: str) -> None:
+        """To the proxy before the operations database."""
+        assert self.postgres_proxy is not None
+        self.postgres_proxy.order(command)
 
     def forget_redis(self) -> None:
         """Delete what a stopped Redis would read at its start."""

@@ -16,6 +16,7 @@ from tests.chaos.toys import Toy
 PATIENCE_SECONDS = 3.0  # that a POST may take to be answered, whatever is broken
 _CLIENT_TIMEOUT_SECONDS = 20.0  # far beyond it: a slow answer is to be seen, not cut off
 _PAUSE_SECONDS = 0.2
+_FULL_SECONDS = 2.0  # a caller's pause while the house is full: few jobs, and yet somebody asks whatever breaks
 _REFUSED = (429, 500, 502, 503, 504)
 
 
@@ -42,7 +43,7 @@ class Calls:
 class Load:
     """Threads that start toys, at most `per_second` of them together, until told to stop or out of toys.
 
-    They wait while the house `is_full`.
+    They ask seldom while the house `is_full`.
     """
 
     def __init__(
@@ -84,8 +85,8 @@ class Load:
                     toy = next(self._toys, None)
                 if toy is None:
                     return
-                while self._is_full() and not self._stop.wait(_PAUSE_SECONDS):
-                    pass
+                if self._is_full():
+                    self._stop.wait(_FULL_SECONDS)
                 self._ask(client, toy)
                 due = max(due + self._pause, time.monotonic() - 1)  # what an outage held up is not all made up for
                 self._stop.wait(max(0.0, due - time.monotonic()))

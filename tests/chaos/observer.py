@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from shared.contracts import JobState
 from shared.operations.database import OperationsDatabase
 from shared.operations.models import Job
+from shared.operations.outages import OUTAGES
 
 RANK: Final = {"queued": 0, "running": 1, "succeeded": 2, "failed": 2, "cancelled": 2}
 ENDED: Final = 2
@@ -67,7 +68,9 @@ class Observer:
         self._ended: list[str] = []
         self._ownerless: set[str] = set()
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=one, name="observer") for one in (self._ask_on, self._look_on)]
+        self._threads = [
+            threading.Thread(target=self._live, args=(one,), name="observer") for one in (self._ask_on, self._look_on)
+        ]
 
     def __enter__(self) -> "Observer":
         for thread in self._threads:
@@ -104,6 +107,19 @@ class Observer:
         self.sightings.answers += 1
         return self._remember(job_id, str(answer.json()["state"]))
 
+    def objections(self) -> list[str]:
+        """What was seen that may not be; that nobody looked is one, too."""
+        with self._guard:
+            unseen = ["no job was ever asked about"] if self.sightings.jobs and not self.sightings.answers else []
+            dead = [f"a thread of the observer is gone: {one.name}" for one in self._threads if not one.is_alive()]
+            return [*self.sightings.violations, *unseen, *dead]
+
+    def _live(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as error:
+            self._object(f"who looked on died: {error!r}")
+
     def _remember(self, job_id: str, state: str) -> str:
         with self._guard:
             seen = self.sightings.jobs[job_id]
@@ -134,7 +150,7 @@ class Observer:
             try:
                 if self._has_our_clock:
                     self._look_for_ownerless()
-            except sa.exc.DBAPIError:
+            except OUTAGES:
                 continue  # the database is away: that is one of the faults
 
     def _look_for_ownerless(self) -> None:

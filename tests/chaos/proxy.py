@@ -1,10 +1,11 @@
-"""A TCP proxy as a process, to stand between the product and Redis and misbehave on command.
+"""A TCP proxy as a process, to stand between the product and Redis, or PostgreSQL, and misbehave on command.
 
 `python -m tests.chaos.proxy --to PORT` prints its own port. Then one command a line on stdin, each answered by `ok`:
 
     swallow       what is connected now hears nothing any more and is never told so (half-open); new connections work
     refuse        new connections are closed at once, those that are there reset
     delay MS      every piece of data takes so much longer, each way
+    cut N WORD    the next N pieces of callers that hold WORD arrive, and the connection is reset before their answer
     pass          behave; connections that were swallowed stay so
 """
 
@@ -17,6 +18,7 @@ from typing import Self
 
 LOOPBACK = "127.0.0.1"
 _PIECE_BYTES = 65_536
+_TO_BE_DONE_SECONDS = 0.1  # what was cut is done by then; its answer ends the connection sooner
 
 
 class _Pair:
@@ -25,6 +27,7 @@ class _Pair:
     def __init__(self, writers: tuple[asyncio.StreamWriter, asyncio.StreamWriter]) -> None:
         self.writers = writers
         self.is_swallowed = False
+        self.is_cut = False  # its answers go nowhere
 
     def reset(self) -> None:
         for writer in self.writers:
@@ -39,6 +42,7 @@ class Proxy:
         self._pairs: set[_Pair] = set()
         self._delay = 0.0
         self._refuses = False
+        self._cuts, self._word = 0, b""
 
     def obey(self, command: str) -> None:
         """Raises ValueError for a word that it doesn't know."""
@@ -52,8 +56,11 @@ class Proxy:
                 pair.reset()
         elif word == "delay":
             self._delay = float(value) / 1000
+        elif word == "cut":
+            number, _, wanted = value.partition(" ")
+            self._cuts, self._word = int(number), wanted.encode()
         elif word == "pass":
-            self._refuses, self._delay = False, 0.0
+            self._refuses, self._delay, self._cuts = False, 0.0, 0
         else:
             raise ValueError(command)
 
@@ -71,8 +78,8 @@ class Proxy:
         self._pairs.add(pair)
         await asyncio.wait(
             [
-                asyncio.create_task(self._pump(reader, to_them, pair)),
-                asyncio.create_task(self._pump(theirs, writer, pair)),
+                asyncio.create_task(self._pump(reader, to_them, pair, is_caller=True)),
+                asyncio.create_task(self._pump(theirs, writer, pair, is_caller=False)),
             ],
             return_when=asyncio.FIRST_COMPLETED,
         )
@@ -81,14 +88,23 @@ class Proxy:
         pair.reset()
         self._pairs.discard(pair)
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pair: _Pair) -> None:
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pair: _Pair, *, is_caller: bool
+    ) -> None:
         try:
             while piece := await reader.read(_PIECE_BYTES):
                 if self._delay:
                     await asyncio.sleep(self._delay)
-                if not pair.is_swallowed:
+                if is_caller and self._cuts and self._word in piece:
+                    self._cuts -= 1
+                    pair.is_cut = True
+                if not pair.is_swallowed and (is_caller or not pair.is_cut):
                     writer.write(piece)
                     await writer.drain()
+                if pair.is_cut:
+                    if is_caller:
+                        await asyncio.sleep(_TO_BE_DONE_SECONDS)
+                    return
         except OSError:
             return
 

@@ -33,10 +33,14 @@ def to_table(report: dict[str, Any]) -> str:
     for name, one in report["campaigns"].items():
         numbers = " | ".join(str(one[key]) for key in _SUMMED[:5])
         lines.append(f"| {name} | {numbers} | {one['post_seconds']['max']} |")
-    lines += ["", "| fault | campaign | times | bound, s | median, s | longest, s |", "|---|---|---|---|---|---|"]
+    lines += [
+        "",
+        "| fault | campaign | times | jobs hit | bound, s | median, s | longest, s |",
+        "|---|---|" + "---|" * 5,
+    ]
     for name, one in report["campaigns"].items():
         for fault, times in one["recovery"].items():
-            numbers = " | ".join(str(times[key]) for key in ("times", "bound", "median", "longest"))
+            numbers = " | ".join(str(times.get(key)) for key in ("times", "held", "bound", "median", "longest"))
             lines.append(f"| {fault} | {name} | {numbers} |")
     return "\n".join(lines)
 
@@ -68,10 +72,15 @@ def _to_campaign(outcome: Outcome, seed: int) -> dict[str, Any]:
 
 
 def _to_times(recoveries: Sequence[Recovery]) -> dict[str, Any]:
-    times = [one.seconds for one in recoveries if one.seconds is not None]
+    """Of those that hit something; `empty` counts the others, `held` the jobs hit (None: no matter of jobs)."""
+    hits = [one for one in recoveries if not one.is_empty]
+    times = [one.seconds for one in hits if one.seconds is not None]
+    held = [one.held for one in recoveries if one.held is not None]
     return {
         "times": len(recoveries),
-        "never": len(recoveries) - len(times),
+        "empty": len(recoveries) - len(hits),
+        "held": sum(held) if held else None,
+        "never": len(hits) - len(times),
         "late": sum(one.is_late for one in recoveries),
         "bound": recoveries[0].bound,
         "median": round(statistics.median(times), 2) if times else None,

@@ -21,7 +21,7 @@ from tests.chaos.faults import ALL, DISK_FULL, OF_CLOCKS, OF_POSTGRES, Fault
 from tests.chaos.house import Plan, ToyHouse
 from tests.chaos.journeys import scorings, syncs_over_duckdb, syncs_over_snowflake
 from tests.chaos.report import note, to_table
-from tests.chaos.scenarios import cancel_everywhere, poison, storm
+from tests.chaos.scenarios import cancel_everywhere, is_broken_fence_seen, poison, storm
 from tests.conftest import find_redis_binary
 from tests.postgres_server import PostgresServer
 
@@ -108,6 +108,14 @@ def events(chosen: argparse.Namespace, folder: Path) -> Outcome:
         return storm(house, chosen.seed, faults * max(1, chosen.times // 5), events=250 * chosen.times)
 
 
+def mutant(chosen: argparse.Namespace, folder: Path) -> Outcome:
+    """The product without its fence: where nobody notices, the other campaigns say nothing."""
+    faults = [ALL["worker frozen 26 s"]] * 3
+    course = Course("without a fence", faults, 100_000, 15, gap=(0.5, 3), is_endless=True)
+    with ToyHouse(folder, find_redis_binary(), Plan(env={"TOY_MUTANT": "no-fence"})) as house:
+        return is_broken_fence_seen(run_course(house, course, chosen.seed, say))
+
+
 def syncs(chosen: argparse.Namespace, folder: Path) -> Outcome:
     """See syncs_over_duckdb."""
     return syncs_over_duckdb(folder, chosen.seed, chosen.times)
@@ -132,6 +140,7 @@ CAMPAIGNS: Final[dict[str, Callable[[argparse.Namespace, Path], Outcome | None]]
     "cancels": cancels,
     "poisons": poisons,
     "events": events,
+    "mutant": mutant,
     "syncs": syncs,
     "snowflake": snowflake,
     "model": model,

@@ -20,11 +20,12 @@ from tests.chaos.house import ToyHouse
 from tests.chaos.load import Calls, send_event, start_toy
 from tests.chaos.observer import RANK, Observer
 from tests.chaos.toys import Toy
-from tests.chaos.verdict import Verdict, judge
+from tests.chaos.verdict import LOST_THE_JOB, Verdict, judge
 from tests.conftest import wait_until
 
 _ENDED: Final = frozenset(state for state, rank in RANK.items() if rank == 2)
 _CANCELLABLE: Final = ("cancelled", "succeeded")
+_REPLAYS: Final = 40
 
 
 def cancel_everywhere(house: ToyHouse, seed: int, *, count: int) -> Outcome:
@@ -56,6 +57,8 @@ def _start_and_cancel(house: ToyHouse, observer: Observer, calls: Calls, toy: To
         asked = time.monotonic()
         answer = client.post(f"{house.api.url}/v1/jobs/{job_id}/cancel")
         calls.note(f"cancel {answer.status_code}", time.monotonic() - asked)
+        if (before, answer.json()["state"]) == ("queued", "queued"):
+            calls.wrong.append(f"{toy.key}: a cancel left a job waiting")
         if before in _ENDED and answer.json()["state"] != before:
             calls.wrong.append(f"{toy.key}: a cancel turned {before} into {answer.json()['state']}")
         ended = _wait_ended(client, house, job_id)
@@ -102,7 +105,8 @@ def poison(house: ToyHouse, seed: int, *, count: int) -> Outcome:
 
 
 def storm(house: ToyHouse, seed: int, faults: list[Fault], *, events: int, accounts: int = 6) -> Outcome:
-    """Events in any order, many twice, while things break: each account ends as the last of its events found it."""
+    """Events in any order, many twice, some once more at the end, while things break: each account ends as the last of
+    its events found it."""
     started, dice = time.monotonic(), random.Random(seed)
     arena, calls, verdict = Arena(house, dice), Calls(), Verdict()
     names = [f"account-{seed}-{number}" for number in range(accounts)]
@@ -115,7 +119,7 @@ def storm(house: ToyHouse, seed: int, faults: list[Fault], *, events: int, accou
         answered: dict[str, set[str | None]] = sending.result()
         store = JobStore(house.operations)
         wait_until(lambda: not _open_rescores(store), "every rescore has ended", seconds=120, poll=0.3)
-        verdict.violations += [*observer.sightings.violations, *calls.wrong, *calls.slow]
+        verdict.violations += [*observer.objections(), *calls.wrong, *calls.slow]
     effects = house.toys.effects()
     for name in names:
         if (found := effects.get(name, ("", -1))[1]) != house.toys.ask(name):
@@ -139,11 +143,13 @@ def _send_all(
     """Event id -> the jobs that its deliveries were answered with."""
     dice, answered = random.Random(seed), dict[str, set[str | None]]()
     late: list[tuple[str, str]] = []
+    sent: dict[str, str] = {}
     with httpx.Client(timeout=20) as client:
 
         def send(event_id: str, name: str) -> None:
             job_id = send_event(client, house.api.url, event_id, name, calls)
             answered.setdefault(event_id, set()).add(job_id)
+            sent[event_id] = name
             if job_id is not None:
                 observer.watch(job_id)
 
@@ -160,6 +166,8 @@ def _send_all(
                 send(*late.pop(dice.randrange(len(late))))
         for event_id, name in late:
             send(event_id, name)
+        for event_id, name in dice.sample(sorted(sent.items()), min(_REPLAYS, len(sent))):
+            send(event_id, name)
     return answered
 
 
@@ -175,3 +183,13 @@ def _rescores(store: JobStore) -> list[JobView]:
 
 def _open_rescores(store: JobStore) -> list[JobView]:
     return [job for job in _rescores(store) if job.state not in _ENDED]
+
+
+def is_broken_fence_seen(outcome: Outcome) -> Outcome:
+    """Of a house without a fence: good is what found a write by a worker that had lost its job."""
+    seen = [one for one in outcome.verdict.violations if LOST_THE_JOB in one]
+    verdict = Verdict(accepted=outcome.verdict.accepted, ended=outcome.verdict.ended)
+    if not seen:
+        verdict.violations.append("there was no fence, and nobody noticed")
+    notes = [f"{len(seen)} writes were seen that a fence keeps out"]
+    return Outcome(outcome.name, verdict, [], outcome.calls, outcome.kills, outcome.seconds, notes)

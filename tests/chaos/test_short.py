@@ -13,9 +13,10 @@ import pytest
 
 from tests.chaos.arena import Arena
 from tests.chaos.campaign import Course, run_course, told
-from tests.chaos.faults import ALL, Fault, wipe_redis
+from tests.chaos.faults import ALL, Fault
 from tests.chaos.house import Plan, ToyHouse
 from tests.chaos.load import PATIENCE_SECONDS, Calls, start_toy
+from tests.chaos.redis_faults import wipe_redis
 from tests.chaos.scenarios import cancel_everywhere, poison
 from tests.chaos.toys import Toy
 from tests.conftest import wait_until
@@ -71,8 +72,8 @@ def test_what_was_begun_goes_on_ahead_of_a_backlog(house: ToyHouse) -> None:
     with httpx.Client(timeout=20) as client:
         long = start_toy(client, house.api.url, Toy("long", before=60_000), calls)
         wait_until(lambda: _state(client, house, long) == "running", "the long one runs")
-        for number in range(90):
-            start_toy(client, house.api.url, Toy(f"backlog-{number}", before=150), calls)
+        for number in range(40):  # of a second each: however slowly they are started, most still wait
+            start_toy(client, house.api.url, Toy(f"backlog-{number}", before=1000), calls)
         arena = Arena(house, random.Random(SEED))
         (holder,) = [hold.pid for hold in arena.running() if hold.job_id == long]
         house.kill(next(worker for worker in house.workers if holder in arena.pids(worker)))
@@ -88,7 +89,9 @@ def test_callers_of_a_locked_database_are_told_in_time(house: ToyHouse) -> None:
 
         def ask(_: int) -> tuple[int, str, float]:
             asked = time.monotonic()
-            answer = client.post(f"{house.api.url}/v1/scorings", json={"scope": {"account_ids": ["locked;0;0;1;0;0"]}})
+            answer = client.post(
+                f"{house.api.url}/v1/scorings", json={"scope": {"account_ids": ["locked;0;0;1;0;0;0"]}}
+            )
             return answer.status_code, answer.headers.get("Retry-After", ""), time.monotonic() - asked
 
         with closing(sqlite3.connect(house.url.removeprefix("sqlite:///"), timeout=30, isolation_level=None)) as holder:

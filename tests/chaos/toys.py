@@ -15,7 +15,7 @@ _TABLES = """
 create table if not exists effects (key text primary key, job_id text not null, version integer not null);
 create table if not exists writes (
     number integer primary key, key text not null, job_id text not null, fence integer not null,
-    version integer not null, changed integer not null, at real not null
+    version integer not null, changed integer not null, asked real not null, at real not null
 );
 create table if not exists truth (account_id text primary key, version integer not null);
 """
@@ -25,7 +25,8 @@ create table if not exists truth (account_id text primary key, version integer n
 class Toy:
     """`before` and `after` its effect, each of `batches` times, it takes so many milliseconds.
 
-    `is_poison`: it kills the process that works on it, every time. `hangs`: it never gets on by itself.
+    `is_poison`: it kills the process that works on it, every time. `hangs`: it never gets on by itself. `differs`: each
+    attempt writes something else (its fence), as a model's answer may differ: a write that comes too late does harm.
     """
 
     key: str
@@ -34,9 +35,11 @@ class Toy:
     batches: int = 1
     is_poison: bool = False
     hangs: bool = False
+    differs: bool = False
 
     def to_account_id(self) -> str:
-        return f"{self.key};{self.before};{self.after};{self.batches};{int(self.is_poison)};{int(self.hangs)}"
+        flags = (self.is_poison, self.hangs, self.differs)
+        return ";".join(map(str, (self.key, self.before, self.after, self.batches, *map(int, flags))))
 
     @property
     def effect_keys(self) -> list[str]:
@@ -47,43 +50,50 @@ class Toy:
 def parse_toy(account_id: str) -> Toy:
     """The reverse of `to_account_id`."""
     key, *numbers = account_id.split(";")
-    before, after, batches, is_poison, hangs = (int(number) for number in numbers)
-    return Toy(key, before, after, batches, bool(is_poison), bool(hangs))
+    before, after, batches, *flags = (int(number) for number in numbers)
+    return Toy(key, before, after, batches, *map(bool, flags))
 
 
 @dataclass(frozen=True)
 class Write:
-    """One commit of a worker. `changed` is False where the row was there as it should be."""
+    """One commit of a worker. `changed` is False where the row was there as it should be.
+
+    Unix times: `asked`, when the worker began to ask whether the job was still its own, right before it wrote; `at`,
+    when it had written.
+    """
 
     key: str
     job_id: str
     fence: int
     version: int
     changed: bool
+    asked: float
     at: float
 
 
 class ToyWarehouse:
-    """Merges by key as the real ones do: a row is touched only when its content differs and is not older."""
+    """Merges by key as the real ones do: a row is touched only when its content differs and is not older. Among the
+    attempts of one job who comes last wins: nothing but the fence keeps out a worker that has lost it.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         with self._open() as connection:
             connection.executescript(f"pragma journal_mode = wal; {_TABLES}")
 
-    def merge(self, key: str, job_id: str, fence: int, version: int = 0) -> None:
+    def merge(self, key: str, job_id: str, fence: int, version: int = 0, *, asked: float) -> None:
         """One transaction: the effect, and the note that it was made."""
         with self._open() as connection:
             connection.execute("begin immediate")
             changed = connection.execute(
                 "insert into effects values (?, ?, ?) on conflict (key) do update set job_id = excluded.job_id,"
                 " version = excluded.version where excluded.version > effects.version"
-                " or (excluded.version = effects.version and excluded.job_id <> effects.job_id)",
+                " or (excluded.version = effects.version) <> (excluded.job_id = effects.job_id)",
                 (key, job_id, version),
             ).rowcount
             connection.execute(
-                "insert into writes (key, job_id, fence, version, changed, at) values (?, ?, ?, ?, ?, ?)",
-                (key, job_id, fence, version, changed, time.time()),
+                "insert into writes (key, job_id, fence, version, changed, asked, at) values (?, ?, ?, ?, ?, ?, ?)",
+                (key, job_id, fence, version, changed, asked, time.time()),
             )
             connection.execute("commit")
 
@@ -105,11 +115,11 @@ class ToyWarehouse:
 
     def writes(self) -> list[Write]:
         """In the order of their commits."""
-        query = "select key, job_id, fence, version, changed, at from writes order by number"
+        query = "select key, job_id, fence, version, changed, asked, at from writes order by number"
         with self._open() as connection:
             return [
-                Write(key, job_id, fence, version, bool(changed), at)
-                for key, job_id, fence, version, changed, at in connection.execute(query)
+                Write(key, job_id, fence, version, bool(changed), asked, at)
+                for key, job_id, fence, version, changed, asked, at in connection.execute(query)
             ]
 
     @contextmanager
