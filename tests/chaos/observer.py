@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import httpx
 import sqlalchemy as sa
@@ -22,7 +22,7 @@ from shared.operations.outages import OUTAGES
 
 RANK: Final = {"queued": 0, "running": 1, "succeeded": 2, "failed": 2, "cancelled": 2}
 ENDED: Final = 2
-_OWNERLESS: Final = timedelta(seconds=15)  # beyond a lease's end: a sweep each second, and a worker that is busy
+_OWNERLESS: Final = timedelta(seconds=15)  # beyond a lease's end; the API tells it after 5
 _TABLE_LOOK_SECONDS: Final = 1.0
 _AGAIN: Final = 0.1  # share of calls that ask about jobs that have ended: they must stay as they are
 
@@ -146,26 +146,34 @@ class Observer:
             return wanted.pop(self._random.randrange(len(wanted))) if wanted else None
 
     def _look_on(self) -> None:
-        while not self._stop.wait(_TABLE_LOOK_SECONDS):
-            try:
-                if self._has_our_clock:
-                    self._look_for_ownerless()
-            except OUTAGES:
-                continue  # the database is away: that is one of the faults
+        with httpx.Client(timeout=_TABLE_LOOK_SECONDS) as client:
+            while not self._stop.wait(_TABLE_LOOK_SECONDS):
+                try:
+                    if self._has_our_clock:
+                        self._look_for_ownerless(client)
+                except (*OUTAGES, httpx.TransportError):
+                    continue  # the database or the API is away: that is one of the faults
 
-    def _look_for_ownerless(self) -> None:
+    def _look_for_ownerless(self, client: httpx.Client) -> None:
+        """Nobody may hold a job for as long as no worker is free; but it has to be said."""
         with self._operations.read() as session:
             long_ago = self._operations.now(session).astimezone(UTC) - _OWNERLESS
             lost = sa.select(Job.id).where(Job.state == JobState.RUNNING, Job.queue.is_not(None))
             lost = lost.where(sa.or_(Job.lease_until.is_(None), Job.lease_until < long_ago))
-            for job_id in session.scalars(lost):
-                if job_id not in self._ownerless:
-                    self._ownerless.add(job_id)
-                    self._object(f"{job_id}: running, though nobody holds it for {_OWNERLESS.seconds} s")
+            ownerless = set(session.scalars(lost)) - self._ownerless
+        for job_id in ownerless:
+            answer = client.get(f"{self._url()}/v1/jobs/{job_id}")
+            if answer.status_code == 200 and _hides_that_nobody_holds_it(answer.json()):
+                self._ownerless.add(job_id)
+                self._object(f"{job_id}: running, though nobody holds it for {_OWNERLESS.seconds} s")
 
     def _object(self, violation: str) -> None:
         with self._guard:
             self.sightings.violations.append(violation)
+
+
+def _hides_that_nobody_holds_it(job: dict[str, Any]) -> bool:
+    return job["state"] == "running" and job["stalled_since"] is None
 
 
 def utc(moment: float) -> datetime:
