@@ -75,7 +75,7 @@ def main() -> None:
         return result
 
     job = JobStore(database).start(JobKind.SCORING, {}).job
-    run_job(make_celery("bench", is_producer=True), job.id, work)
+    run_job(make_celery("bench"), job.id, work)
     ended = JobStore(database).get(job.id)
     if ended.state != JobState.SUCCEEDED:
         raise SystemExit(f"the scoring {ended.state}: {ended.error}")

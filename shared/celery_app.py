@@ -12,6 +12,7 @@ from kombu.entity import Queue
 
 from shared.contracts import QUEUES, TASKS
 from shared.logging import configure_logging
+from shared.memory import give_memory_back
 from shared.settings import QueueSettings, queue_settings
 
 _CLEANUP_SECONDS = 60
@@ -23,6 +24,8 @@ PRIORITY_FIRST, PRIORITY_NORMAL = 0, 3
 def make_celery(name: str, *, settings: QueueSettings | None = None, is_producer: bool = False) -> Celery:
     """The app of one service's workers, or with `is_producer` of a process that only publishes."""
     settings = settings or queue_settings()
+    if not is_producer:
+        give_memory_back()
     app = Celery(name)
     app.conf.update(
         broker_url=settings.redis_url.get_secret_value(),

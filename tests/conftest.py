@@ -1,6 +1,5 @@
 """Fixtures of the whole suite: a clean environment, an operations database, real Redis."""
 
-import ctypes
 import os
 import shutil
 import subprocess
@@ -13,12 +12,6 @@ for _key in [key for key in os.environ if key.startswith(("GTM_", "SNOWFLAKE_", 
     if _key != "GTM_ENV_FILE":
         del os.environ[_key]
 
-# Snowflake's stand-in asks for 12 GiB, of which it uses little. glibc keeps what was freed, and a process that has more
-# than the machine can't fork: no PostgreSQL then. A threshold of one's own makes it give memory back.
-_M_TRIM_THRESHOLD = -1
-if hasattr(ctypes.CDLL(None), "mallopt"):
-    ctypes.CDLL(None).mallopt(_M_TRIM_THRESHOLD, 128 * 1024)
-
 import pytest  # noqa: E402
 import redis  # noqa: E402
 from xdist.remote import Producer  # noqa: E402
@@ -28,11 +21,16 @@ from services.ingest.settings import ingest_settings  # noqa: E402
 from services.scoring.settings import scoring_settings, webhook_settings  # noqa: E402
 from services.transform.settings import transform_settings  # noqa: E402
 from shared import redaction, settings  # noqa: E402
+from shared.memory import give_memory_back  # noqa: E402
 from shared.operations.database import OperationsDatabase, _databases  # noqa: E402
 from shared.operations.migrate import migrate  # noqa: E402
 from tests.ports import free_port  # noqa: E402
 
 REPOSITORY = Path(__file__).parent.parent
+
+# Snowflake's stand-in asks for 12 GiB, of which it uses little; glibc keeps what was freed, and a process that has more
+# than the machine can't fork: no PostgreSQL then.
+give_memory_back()
 
 
 class _ByHouse(LoadScopeScheduling):
