@@ -23,7 +23,7 @@ _LOOK_SECONDS = 0.1
 _COUNT_SECONDS = 0.5
 _BACKLOG_JOBS = 250
 _SOME_JOBS = 3
-_SHOW_OF_LIFE_JOBS = 8  # more than what workers had prefetched when Redis went away
+SHOW_OF_LIFE_JOBS = 8  # more than what workers had prefetched when Redis went away
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Arena:
         """Enough jobs were begun since then to know that messages flow again."""
         query = sa.select(sa.func.count()).select_from(Job).where(Job.started_at > utc(since))
         with self.house.operations.read() as session:
-            return int(session.execute(query).scalar_one()) >= _SHOW_OF_LIFE_JOBS
+            return int(session.execute(query).scalar_one()) >= SHOW_OF_LIFE_JOBS
 
     def count_ended(self) -> int:
         """Jobs that have."""
@@ -158,6 +158,12 @@ class Arena:
                 return self.dice.choice(busy)
             threading.Event().wait(_LOOK_SECONDS / 4)
         return self.dice.choice(self.house.workers)
+
+
+def resumed(arena: Arena) -> Recovery:
+    """Of a fault that is over now: well again is what works on jobs once more."""
+    since = time.time()
+    return recovery(since, lambda: arena.has_resumed(since))
 
 
 class Watch:

@@ -5,7 +5,7 @@ import threading
 import time
 from functools import partial
 
-from tests.chaos.arena import Arena, Recovery, recovery
+from tests.chaos.arena import Arena, Recovery, recovery, resumed
 
 
 def kill_redis(arena: Arena, lasts: float) -> Recovery:
@@ -14,7 +14,7 @@ def kill_redis(arena: Arena, lasts: float) -> Recovery:
     arena.kills += 1
     threading.Event().wait(lasts)
     arena.house.redis.start()
-    return _resumed(arena)
+    return resumed(arena)
 
 
 def wipe_redis(arena: Arena, lasts: float) -> Recovery:
@@ -24,7 +24,7 @@ def wipe_redis(arena: Arena, lasts: float) -> Recovery:
     arena.house.forget_redis()
     threading.Event().wait(lasts)
     arena.house.redis.start()
-    return _resumed(arena)
+    return resumed(arena)
 
 
 def flush_redis(arena: Arena, _: float) -> Recovery:
@@ -43,13 +43,13 @@ def freeze_redis(arena: Arena, lasts: float) -> Recovery:
     process.send_signal(signal.SIGSTOP)
     threading.Event().wait(lasts)
     process.send_signal(signal.SIGCONT)
-    return _resumed(arena)
+    return resumed(arena)
 
 
 def half_open(arena: Arena, _: float) -> Recovery:
     """All connections to Redis fall silent and are never closed; new ones work."""
     arena.house.order("swallow")
-    return _resumed(arena)
+    return resumed(arena)
 
 
 def cut_network(arena: Arena, lasts: float) -> Recovery:
@@ -57,7 +57,7 @@ def cut_network(arena: Arena, lasts: float) -> Recovery:
     arena.house.order("refuse")
     threading.Event().wait(lasts)
     arena.house.order("pass")
-    return _resumed(arena)
+    return resumed(arena)
 
 
 def slow_network(arena: Arena, lasts: float) -> Recovery:
@@ -65,7 +65,7 @@ def slow_network(arena: Arena, lasts: float) -> Recovery:
     arena.house.order("delay 200")
     threading.Event().wait(lasts)
     arena.house.order("pass")
-    return _resumed(arena)
+    return resumed(arena)
 
 
 def fill_redis(arena: Arena, lasts: float) -> Recovery:
@@ -74,9 +74,4 @@ def fill_redis(arena: Arena, lasts: float) -> Recovery:
     client.config_set("maxmemory", 1)
     threading.Event().wait(lasts)
     client.config_set("maxmemory", 0)
-    return _resumed(arena)
-
-
-def _resumed(arena: Arena) -> Recovery:
-    since = time.time()
-    return recovery(since, partial(arena.has_resumed, since))
+    return resumed(arena)

@@ -4,13 +4,11 @@ import sqlite3
 import threading
 import time
 from contextlib import closing, suppress
-from functools import partial
 from typing import Final
 
-from tests.chaos.arena import Arena, Recovery, recovery
+from tests.chaos.arena import SHOW_OF_LIFE_JOBS, Arena, Recovery, recovery, resumed
 from tests.postgres_server import PostgresServer
 
-_SHOW_OF_LIFE_JOBS: Final = 8
 _CUTS: Final = 30
 
 
@@ -21,7 +19,7 @@ def lock_operations(arena: Arena, lasts: float) -> Recovery:
         connection.execute("begin immediate")
         threading.Event().wait(lasts)
         connection.execute("rollback")
-    return _resumed(arena)
+    return resumed(arena)
 
 
 def fill_disk(arena: Arena, lasts: float) -> Recovery:
@@ -32,7 +30,7 @@ def fill_disk(arena: Arena, lasts: float) -> Recovery:
             file.write(bytes(4096))
     threading.Event().wait(lasts)
     ballast.unlink()
-    return _resumed(arena)
+    return resumed(arena)
 
 
 def put_clock(arena: Arena, lasts: float, *, seconds: int) -> Recovery:
@@ -45,7 +43,7 @@ def put_clock(arena: Arena, lasts: float, *, seconds: int) -> Recovery:
     threading.Event().wait(lasts / 2)
     arena.house.put_clock(0)
     ended = arena.count_ended()
-    return recovery(time.time(), lambda: arena.count_ended() >= ended + _SHOW_OF_LIFE_JOBS)
+    return recovery(time.time(), lambda: arena.count_ended() >= ended + SHOW_OF_LIFE_JOBS)
 
 
 def restart_postgres(arena: Arena, lasts: float) -> Recovery:
@@ -64,7 +62,7 @@ def _postgres_back(arena: Arena, lasts: float) -> Recovery:
     arena.kills += 1
     threading.Event().wait(lasts)
     _server(arena).start()
-    return _resumed(arena)
+    return resumed(arena)
 
 
 def freeze_postgres(arena: Arena, lasts: float) -> Recovery:
@@ -72,26 +70,21 @@ def freeze_postgres(arena: Arena, lasts: float) -> Recovery:
     _server(arena).freeze()
     threading.Event().wait(lasts)
     _server(arena).thaw()
-    return _resumed(arena)
+    return resumed(arena)
 
 
 def silence_postgres(arena: Arena, _: float) -> Recovery:
     """All connections to the operations database fall silent and are never closed; new ones work."""
     arena.house.order_postgres("swallow")
-    return _resumed(arena)
+    return resumed(arena)
 
 
 def cut_commits(arena: Arena, _: float) -> Recovery:
     """Of some commits nobody hears whether they took place, which they did: the connection is gone right after them."""
     arena.house.order_postgres(f"cut {_CUTS} COMMIT")
-    return _resumed(arena)
+    return resumed(arena)
 
 
 def _server(arena: Arena) -> PostgresServer:
     assert arena.house.postgres is not None
     return arena.house.postgres
-
-
-def _resumed(arena: Arena) -> Recovery:
-    since = time.time()
-    return recovery(since, partial(arena.has_resumed, since))
